@@ -1,0 +1,1 @@
+"""Secure sessions for FastAPI + React: the public names, re-exported; nothing else."""
