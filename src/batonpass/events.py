@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from batonpass.origins import Origin
+
 
 class EventName(StrEnum):
     """What happened. The names are OWASP's where it has one."""
@@ -46,19 +48,6 @@ class EventName(StrEnum):
     REGISTER_ON_EXISTING = "register_on_existing"
     KEY_ROTATED = "key_rotated"
     KEY_WITHDRAWN = "key_withdrawn"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from, as far as the session list shows it.
-
-    Attributes:
-        ip: The client's address; None where there is none (CLI).
-        device: Short: "Firefox on Linux".
-    """
-
-    ip: str | None = None
-    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
