@@ -2,8 +2,9 @@
 
     bpr_ + base64url( transport 1 | family id 16 | generation 4 | secret 32 | MAC 16 )
 
-The MAC is checked before any database is asked, so garbage costs microseconds and changes nothing; and it
-proves that we issued that generation, so a replay of any older one is known by its number alone.
+The MAC is checked before any database is asked, so garbage costs microseconds and changes nothing;
+and it proves that we issued that generation, so a replay of any older one is known by its number
+alone.
 
 Source: RFC 2104 (HMAC), RFC 4648 §5 (base64url); docs/security.md, "The token".
 """
@@ -29,7 +30,7 @@ _SUCCESSOR_LABEL = b"successor"
 
 
 class Transport(IntEnum):
-    """How a family's tokens travel; by the other way they are invalid. The first byte of a token."""
+    """How a family's tokens travel; by the other way they are invalid. A token's first byte."""
 
     COOKIE = 1
     BODY = 2
@@ -79,7 +80,7 @@ def decode(keys: Sequence[bytes], text: str) -> RefreshToken | None:
 
 
 def digest(secret: bytes) -> bytes:
-    """Hash a secret as the database keeps it. SHA-256 does for 256 random bits: nothing to guess."""
+    """Hash a secret as the database keeps it; 256 random bits need no slow hash."""
     return hashlib.sha256(secret).digest()
 
 

@@ -1,10 +1,10 @@
 """The routes that every app gets: log in, refresh, log out, sessions, events, public keys.
 
-What needs a users table of ours (register, password) is the server's. Each route reads the request through the
-edge, calls one method of the service, and renders what it answers.
+What needs a users table of ours (register, password) is the server's. Each route reads the request
+through the edge, calls one method of the service, and renders what it answers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -67,7 +67,7 @@ def login_form(
 class AuthRoute(APIRoute):
     """A route that refuses in the documented shape, whatever app it stands in."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # Coroutine
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
         accepted = _FORM_TYPES if self.path.endswith("/token") else _JSON_TYPES
@@ -136,9 +136,7 @@ def build_router(
         responses=refusals(403, 503),
         response_class=Response,
     )
-    async def log_out(
-        request: Request, bearer: Annotated[str | None, Depends(scheme)]
-    ) -> Response:
+    async def log_out(request: Request, bearer: Annotated[str | None, Depends(scheme)]) -> Response:
         text, transport = await _token_to_end(edge, request)
         await service.log_out(
             edge.visit(request.scope), refresh_token=text, transport=transport, bearer=bearer
@@ -194,9 +192,9 @@ def build_router(
     async def revoke_sessions(
         request: Request,
         found: Signed,
-        everywhere: Annotated[
+        everywhere: Annotated[  # noqa: FBT002 - a query parameter
             bool, Query(alias="all", description="End this one as well.")
-        ] = False,  # noqa: FBT002 - a query parameter
+        ] = False,
     ) -> Response:
         keep = None if everywhere else found.family_id
         await service.end_sessions(key_of(found.subject), edge.visit(request.scope), keep=keep)

@@ -1,7 +1,7 @@
-"""What a store can do: every statement on our tables, as functions of a connection in a transaction.
+"""What a store can do: every statement on our tables, on a connection in a transaction.
 
-The hot statements name the primary key and nothing else. Whoever locks several rows locks them in id order, or
-two transactions that met in another order would deadlock.
+The hot statements name the primary key and nothing else. Whoever locks several rows locks them in
+id order, or two transactions that met in another order would deadlock.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -132,9 +132,7 @@ class Store:
                     families.c.rights_changed,
                 ),
             )
-            .values(
-                recoverable_from=bindparam("seen_generation"), nonce=None, rights_changed=False
-            )
+            .values(recoverable_from=bindparam("seen_generation"), nonce=None, rights_changed=False)
         )
 
     # --- the hot path --------------------------------------------------------------------------
@@ -212,18 +210,14 @@ class Store:
         row = connection.execute(select(families).where(families.c.id == family_id)).first()
         return None if row is None else _stored(row)
 
-    def list_of(
-        self, connection: Connection, user_id: object, now: datetime
-    ) -> list[StoredFamily]:
+    def list_of(self, connection: Connection, user_id: object, now: datetime) -> list[StoredFamily]:
         """Read a user's families, newest first; ended ones for a day."""
         families = self.tables.refresh_tokens
         statement = (
             select(families)
             .where(
                 families.c.user_id == user_id,
-                or_(
-                    families.c.ended_at.is_(None), families.c.ended_at > now - ENDED_STAY_VISIBLE
-                ),
+                or_(families.c.ended_at.is_(None), families.c.ended_at > now - ENDED_STAY_VISIBLE),
             )
             .order_by(families.c.id.desc())
         )
