@@ -36,6 +36,9 @@ class Transport(IntEnum):
     BODY = 2
 
 
+_TRANSPORTS = frozenset(Transport)
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
     """One refresh token. Its `repr` shows no secret."""
@@ -52,7 +55,13 @@ def encode(key: bytes, token: RefreshToken) -> str:
     Args:
         key: 32 bytes, HKDF label "batonpass/refresh-mac/1".
         token: What to write.
+
+    Raises:
+        ValueError: The secret has another length; packing would pad or cut it without a word.
     """
+    if len(token.secret) != SECRET_BYTES:
+        msg = f"a secret has {SECRET_BYTES} bytes, not {len(token.secret)}"
+        raise ValueError(msg)
     body = _BODY.pack(token.transport, token.family_id.bytes, token.generation, token.secret)
     return PREFIX + urlsafe_b64encode(body + _mac(key, body)).decode()
 
@@ -76,6 +85,8 @@ def decode(keys: Sequence[bytes], text: str) -> RefreshToken | None:
     if not any(hmac.compare_digest(mac, _mac(key, body)) for key in keys):
         return None
     transport, family_id, generation, secret = _BODY.unpack(body)
+    if transport not in _TRANSPORTS:
+        return None  # ours, but of a newer version that has been rolled back
     return RefreshToken(Transport(transport), UUID(bytes=family_id), generation, secret)
 
 
