@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from batonpass.errors import InvalidRequestError
 from batonpass.server.email_addresses import parse
 
-
-# fmt: off
 ADDRESSES = [
     pytest.param("ada@example.com", "ada@example.com", id="as it is"),
     pytest.param("Ada@Example.COM", "ada@example.com", id="case is folded"),
@@ -24,9 +22,8 @@ ADDRESSES = [
     pytest.param("mıke@example.com", "mıke@example.com", id="a dotless ı is no i"),
     pytest.param("\u0430da@example.com", "\u0430da@example.com", id="a Cyrillic а is no a"),
     pytest.param("Straße@example.com", "strasse@example.com", id="ß folds to ss"),
-    pytest.param("l" * 64 + "@x.com",     "l" * 64 + "@x.com", id="the longest local part"),
+    pytest.param("l" * 64 + "@x.com", "l" * 64 + "@x.com", id="the longest local part"),
 ]
-# fmt: on
 
 
 @pytest.mark.parametrize(("typed", "canonical"), ADDRESSES)
@@ -36,7 +33,6 @@ def test_what_is_an_address_and_whose(typed: str, canonical: str) -> None:
     assert (address.stored, address.canonical) == (typed, canonical)
 
 
-# fmt: off
 NO_ADDRESSES = [
     pytest.param("", id="nothing"),
     pytest.param("ada", id="no @"),
@@ -67,7 +63,6 @@ NO_ADDRESSES = [
     pytest.param("a@" + "d" * 64 + ".com", id="a label too long"),
     pytest.param("a@" + "d." * 126 + "com", id="255 characters"),
 ]
-# fmt: on
 
 
 @pytest.mark.parametrize("typed", NO_ADDRESSES)
