@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - look-alikes are what this is about
+
 """Which e-mail addresses an account may have, and which of them are the same account."""
 
 import time
