@@ -6,7 +6,7 @@ module decides; it knows no HTTP, no SQL, no key and no clock. Acting on a rulin
 Source: docs/security.md, "The rules"; RFC 9700 §4.14.2 (refresh token rotation).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, auto
 from uuid import UUID
@@ -65,8 +65,8 @@ class Family:
     """
 
     id: UUID
-    token: bytes
-    nonce: bytes | None
+    token: bytes = field(repr=False)
+    nonce: bytes | None = field(repr=False)
     generation: int
     recoverable_from: int
     rights_changed: bool
@@ -112,8 +112,8 @@ class Presented:
     """
 
     generation: int
-    digest: bytes
-    candidate_digest: bytes | None
+    digest: bytes = field(repr=False)
+    candidate_digest: bytes | None = field(repr=False)
 
     def is_current(self, family: Family) -> bool:
         """Whether it is the family's one current token."""

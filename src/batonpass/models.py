@@ -132,7 +132,7 @@ class Tables:
 def define(
     metadata: MetaData, user_key: Column[Any], *, prefix: str = "", schema: str | None = None
 ) -> Tables:
-    """Add our tables to `metadata`.
+    """Add our tables to `metadata`; a second call with the same names returns the same tables.
 
     Args:
         metadata: The app's own; its naming convention applies.
@@ -140,6 +140,10 @@ def define(
         prefix: Stands before each table's name.
         schema: The schema that the tables live in; None: the default one.
     """
+
+    defined: dict[tuple[str, str | None], Tables] = metadata.info.setdefault("batonpass", {})
+    if (prefix, schema) in defined:
+        return defined[prefix, schema]
 
     class Base(DeclarativeBase):
         """Maps our classes onto the app's MetaData, under a registry of their own."""
@@ -181,4 +185,5 @@ def define(
     event.listen(
         tables.refresh_tokens, "after_create", fillfactor.execute_if(dialect="postgresql")
     )
+    defined[prefix, schema] = tables
     return tables

@@ -92,17 +92,6 @@ class Revoked:
     reason: Ending
 
 
-@dataclass(frozen=True, slots=True)
-class SigningPeriod:
-    """From when until when a signing key counts, as `signing_keys` has it."""
-
-    kid: str
-    algorithm: str
-    number: int
-    counts_from: datetime
-    counts_until: datetime | None
-
-
 class Store:
     """The statements, compiled once for one set of tables."""
 
@@ -282,34 +271,6 @@ class Store:
         if not self._on_postgresql:
             return None
         return _utc(connection.scalar(select(func.clock_timestamp())))
-
-    # --- signing keys --------------------------------------------------------------------------
-
-    def signing_periods(self, connection: Connection) -> list[SigningPeriod]:
-        """Read from when until when each signing key counts."""
-        table = self.tables.signing_keys
-        return [
-            SigningPeriod(
-                row.kid, row.algorithm, row.number, _utc_time(row.counts_from), _utc(row.counts_until)
-            )
-            for row in connection.execute(select(table).order_by(table.c.number, table.c.kid))
-        ]
-
-    def add_signing_period(self, connection: Connection, period: SigningPeriod) -> None:
-        """Note a signing key; one that is known already stays as it is."""
-        table = self.tables.signing_keys
-        if connection.execute(select(table.c.kid).where(table.c.kid == period.kid)).first():
-            return
-        connection.execute(
-            insert(table),
-            {
-                "kid": period.kid,
-                "algorithm": period.algorithm,
-                "number": period.number,
-                "counts_from": period.counts_from,
-                "counts_until": period.counts_until,
-            },
-        )
 
     # --- what happened -------------------------------------------------------------------------
 
