@@ -302,8 +302,8 @@ class AuthService:
         self.settling.note(claims.family_id, claims.generation, claims.issued_at, now)
         return claims
 
-    async def list_sessions(self, user_id: object) -> list[StoredFamily]:
-        """List a user's sessions, newest first; ended ones for a day."""
+    async def list_sessions(self, user_id: object | None) -> list[StoredFamily]:
+        """List a user's sessions, or (None) everybody's, newest first; ended ones for a day."""
         now = self.clock.now()
         families = await self.database.read(
             lambda connection: self.store.list_of(connection, user_id, now)
@@ -495,7 +495,7 @@ class AuthService:
             access_token=access_token,
             expires_in=int(lifetime.total_seconds()),
             refresh_token=encode(self._keys.refresh_mac[0], token),
-            max_age=max(int(left.total_seconds()), 0),
+            max_age=max(round(left.total_seconds()), 0),
             family=stored,
         )
 

@@ -4,9 +4,9 @@ What needs a users table of ours (register, password) is the server's. Each rout
 through the edge, calls one method of the service, and renders what it answers.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 
 from batonpass.access_tokens import Claims
+from batonpass.auth_service import Guard
 from batonpass.clock import Clock
 from batonpass.errors import (
     BatonpassError,
@@ -23,6 +24,7 @@ from batonpass.errors import (
     RefreshTokenInvalidError,
     UnsupportedMediaTypeError,
 )
+from batonpass.events import SecurityEvent
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
 from batonpass.http.dependencies import ClaimsDependency
@@ -35,6 +37,7 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _JSON_TYPES = ("application/json",)
 _NO_CONTENT = 204
 MAX_EVENTS = 200
+MAX_SENTENCE = 500
 
 KeyOf = Callable[[str], object]
 LogIn = Callable[..., Awaitable[Response]]
@@ -257,8 +260,9 @@ async def finish_login(
     user_id: object,
     persistent: bool,  # noqa: FBT001 - what the form says
     *,
-    guard: Callable[[Any], bool] | None = None,
+    guard: Guard | None = None,
     claims: Mapping[str, Any] | None = None,
+    events: Sequence[SecurityEvent] = (),
 ) -> Response:
     """Start the session of a user who has proved who they are, and answer with its tokens."""
     scope = request.scope
@@ -270,6 +274,7 @@ async def finish_login(
         replaces=_cookie_or_none(edge, request),
         claims=claims,
         guard=guard,
+        events=events,
     )
     return token_answer(edge, scope, answer)
 
@@ -322,9 +327,9 @@ def _check_media_type(request: Request, accepted: tuple[str, ...]) -> None:
 
 def _sentence(error: RequestValidationError) -> str:
     """Say what is wrong and where, never with which value: it may be a password."""
-    parts = [
-        f"{'.'.join(str(step) for step in cast('tuple[Any, ...]', one['loc'])[1:]) or 'body'}: "
-        f"{one['msg']}"
-        for one in error.errors()
-    ]
-    return "; ".join(parts)[:500]
+    parts = [f"{_place(one['loc'])}: {one['msg']}" for one in error.errors()]
+    return "; ".join(dict.fromkeys(parts))[:MAX_SENTENCE]
+
+
+def _place(steps: Sequence[object]) -> str:
+    return ".".join(str(step) for step in steps[1:]) or "body"
