@@ -11,7 +11,7 @@ CHECKS = {
     "ruff": ("ruff", "check", "--quiet", "."),
     "ruff format": ("ruff", "format", "--check", "--quiet", "."),
     "mypy": ("mypy",),
-    "layers": ("lint-imports",),
+    "layers": ("lint-imports", "--no-logo"),
 }
 
 

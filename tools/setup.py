@@ -25,7 +25,7 @@ from tools.steps import (
     step,
 )
 
-NODE_MINIMUM = (22, 18)  # the first 22 that runs TypeScript files as they are
+NODE_MINIMUM = (22, 18)  # package.json, "engines": the first that runs TypeScript as it is
 LOCK = ROOT / "requirements" / "dev.txt"
 NODE_LOCK = ROOT / "requirements" / "node.txt"
 STATIC = ROOT / "src" / "batonpass" / "server" / "static"
@@ -41,7 +41,7 @@ def main() -> None:
     if (ROOT / "package.json").exists():
         install_node()
         install_node_packages()
-        build_web()
+        build()
     print(f"Batonpass is set up ({time.monotonic() - started:.1f} s).", flush=True)
 
 
@@ -184,10 +184,11 @@ def install_node_packages() -> None:
     )
 
 
-def build_web() -> None:
-    """Build the web app into the server's static files."""
-    if not (ROOT / "web" / "package.json").exists():
-        return
+def build() -> None:
+    """Build the npm packages, and the web app into the server's static files."""
+    outputs = [manifest.parent / "dist" for manifest in ROOT.glob("packages/*/package.json")]
+    if (ROOT / "web" / "package.json").exists():
+        outputs.append(STATIC / "index.html")
     step(
         "web",
         "The web app",
@@ -198,10 +199,8 @@ def build_web() -> None:
             ROOT / "package-lock.json",
             ROOT / "tsconfig.base.json",
         ),
-        outputs=[STATIC / "index.html"],
-        do=lambda: command(
-            "npm", "run", "build", "--workspace", "web", what="Building the web app"
-        ),
+        outputs=outputs,
+        do=lambda: command("npm", "run", "build", what="Building the web app"),
     )
 
 

@@ -1,7 +1,7 @@
 """Log in, refresh, log out, list, revoke: one method per thing a user does.
 
-The rules are in family.py, the statements in storage/. Here they are put together: which rows a deed locks, what
-it writes in one transaction, what it tells whom after the commit.
+The rules are in family.py, the statements in storage/. Here they are put together: which rows a
+deed locks, what it writes in one transaction, what it tells whom after the commit.
 """
 
 import logging
@@ -143,7 +143,7 @@ class AuthService:
 
     # --- refresh tokens ------------------------------------------------------------------------
 
-    async def create_refresh_token(
+    async def create_refresh_token(  # noqa: PLR0913 - what a login may carry, by keyword
         self,
         user_id: object,
         visit: Visit,
@@ -153,6 +153,7 @@ class AuthService:
         replaces: str | None = None,
         claims: Mapping[str, Any] | None = None,
         guard: Guard | None = None,
+        events: Sequence[SecurityEvent] = (),
     ) -> TokenAnswer:
         """Start a family for a user who has just logged in: its refresh token of generation 0.
 
@@ -165,6 +166,7 @@ class AuthService:
             claims: What every access token of the family carries besides ours.
             guard: Asked once the user's row is locked, whether the login still holds: a password
                 change or a disabling may have overtaken it (S-SES-3).
+            events: What else the login tells, in the same transaction.
 
         Raises:
             InvalidCredentialsError: There is no such user, or `guard` said no.
@@ -181,10 +183,18 @@ class AuthService:
             now = self.clock.now()
             changes = Changes()
             self._make_room(connection, user_id, replaced, visit, changes)
-            stored = _first_generation(
-                user_id, digest(secret), self.policy, now, visit, transport, persistent, claims
+            stored = StoredFamily(
+                family=_first_generation(digest(secret), self.policy, now),
+                user_id=user_id,
+                created_at=now,
+                transport=transport,
+                persistent=persistent,
+                auth_time=now,
+                claims=claims,
+                origin=visit.origin,
             )
             self.store.insert(connection, stored)
+            changes.events += events
             changes.events.append(_event(EventName.SESSION_CREATED, stored, visit, now))
             self._write(connection, changes)
             return stored, changes
@@ -292,8 +302,8 @@ class AuthService:
         self.settling.note(claims.family_id, claims.generation, claims.issued_at, now)
         return claims
 
-    async def list_sessions(self, user_id: object) -> list[StoredFamily]:
-        """List a user's sessions, newest first; ended ones for a day."""
+    async def list_sessions(self, user_id: object | None) -> list[StoredFamily]:
+        """List a user's sessions, or (None) everybody's, newest first; ended ones for a day."""
         now = self.clock.now()
         families = await self.database.read(
             lambda connection: self.store.list_of(connection, user_id, now)
@@ -439,9 +449,7 @@ class AuthService:
     ) -> list[tuple[UUID, SecurityEvent]]:
         """List a user's security events, newest first, each with its id."""
         return await self.database.read(
-            lambda connection: self.store.events_of(
-                connection, user_id, before=before, limit=limit
-            )
+            lambda connection: self.store.events_of(connection, user_id, before=before, limit=limit)
         )
 
     async def record(self, *events: SecurityEvent) -> None:
@@ -487,7 +495,7 @@ class AuthService:
             access_token=access_token,
             expires_in=int(lifetime.total_seconds()),
             refresh_token=encode(self._keys.refresh_mac[0], token),
-            max_age=max(int(left.total_seconds()), 0),
+            max_age=max(round(left.total_seconds()), 0),
             family=stored,
         )
 
@@ -580,45 +588,25 @@ def _raise_unless_answered(outcome: Outcome) -> None:
         raise refusal
 
 
-def _first_generation(
-    user_id: object,
-    token: bytes,
-    policy: Policy,
-    now: datetime,
-    visit: Visit,
-    transport: Transport,
-    persistent: bool,  # noqa: FBT001 - one field of the row among others
-    claims: Mapping[str, Any] | None,
-) -> StoredFamily:
-    return StoredFamily(
-        family=Family(
-            id=ids.new_id(now),
-            token=token,
-            nonce=None,
-            generation=0,
-            recoverable_from=0,
-            rights_changed=False,
-            window_generation=0,
-            window_started_at=None,
-            rotated_at=now,
-            expires_at=now + policy.absolute_limit,
-            ended_at=None,
-            ended_reason=None,
-            shown_at=now,
-        ),
-        user_id=user_id,
-        created_at=now,
-        transport=transport,
-        persistent=persistent,
-        auth_time=now,
-        claims=claims,
-        origin=visit.origin,
+def _first_generation(token: bytes, policy: Policy, now: datetime) -> Family:
+    return Family(
+        id=ids.new_id(now),
+        token=token,
+        nonce=None,
+        generation=0,
+        recoverable_from=0,
+        rights_changed=False,
+        window_generation=0,
+        window_started_at=None,
+        rotated_at=now,
+        expires_at=now + policy.absolute_limit,
+        ended_at=None,
+        ended_reason=None,
+        shown_at=now,
     )
 
 
-def _event(
-    name: EventName, stored: StoredFamily, visit: Visit, now: datetime
-) -> SecurityEvent:
+def _event(name: EventName, stored: StoredFamily, visit: Visit, now: datetime) -> SecurityEvent:
     return SecurityEvent(
         name=name,
         at=now,

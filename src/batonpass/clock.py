@@ -1,7 +1,7 @@
 """The only place that asks for the time.
 
-Everything else takes `now` as a parameter, so a test moves time instead of waiting for it. All times are
-timezone-aware UTC.
+Everything else takes `now` as a parameter, so a test moves time instead of waiting for it. All
+times are timezone-aware UTC.
 """
 
 import time
@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 class Clock:
     """Tells the time: this machine's, or the database's once `follow` has heard it.
 
-    Several processes share one database, so its clock is the one by which grace is judged: a node whose own
-    clock is an hour off then still decides as its neighbours do.
+    Several processes share one database, so its clock is the one by which grace is judged: a node
+    whose own clock is an hour off then still decides as its neighbours do.
     """
 
     def __init__(self) -> None:

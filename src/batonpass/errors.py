@@ -1,7 +1,7 @@
 """Every error that the outside relies on, declared once: its code, its status, its sentence.
 
-The docs table, the OpenAPI answers and the client's union of codes are made from this file. No error shows a
-token, a password or a key.
+The docs table, the OpenAPI answers and the client's union of codes are made from this file. No
+error shows a token, a password or a key.
 
 Source: docs/reference/errors.md; RFC 6750 §3.1 (bearer challenges), RFC 6585 §4 (429).
 """
@@ -51,7 +51,7 @@ class ConfigurationError(BatonpassError):
 
 
 class RefreshRefusedError(BatonpassError):
-    """A refresh token yields nothing; no cookie is touched (a late answer would wipe a newer login)."""
+    """A refresh token yields nothing. No cookie is touched: it may be a newer login's by now."""
 
     status = 401
     code = "refresh_invalid"

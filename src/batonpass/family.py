@@ -1,7 +1,8 @@
 """THE RULES: what a presented refresh token means, and what it does to its family. Pure.
 
-A login starts a family; its refresh tokens are numbered by generation, and exactly one is current. This
-module decides; it knows no HTTP, no SQL, no key and no clock. Acting on a ruling is others' work.
+A login starts a family; its refresh tokens are numbered by generation, and exactly one is current.
+This module decides; it knows no HTTP, no SQL, no key and no clock. Acting on a ruling is others'
+work.
 
 Source: docs/security.md, "The rules"; RFC 9700 §4.14.2 (refresh token rotation).
 """
@@ -203,7 +204,7 @@ def recover(
 
 
 def change_rights(family: Family, successor: bytes, policy: Policy, now: datetime) -> Family:
-    """Move on with a random token and no nonce: everybody but who gets this answer is left behind."""
+    """Move on with a random token and no nonce: who does not get this answer is left behind."""
     window_is_over = (
         family.window_started_at is None or now - family.window_started_at > policy.grace
     )
@@ -218,9 +219,7 @@ def change_rights(family: Family, successor: bytes, policy: Policy, now: datetim
 
 def settle(family: Family) -> Family:
     """Note that the current token has reached its user: every spent one is an alarm from now on."""
-    return replace(
-        family, recoverable_from=family.generation, nonce=None, rights_changed=False
-    )
+    return replace(family, recoverable_from=family.generation, nonce=None, rights_changed=False)
 
 
 def end(family: Family, reason: Ending, now: datetime) -> Family:

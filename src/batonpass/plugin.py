@@ -1,5 +1,6 @@
 """`Batonpass`: what an app sees.
 
+Example:
     auth = Batonpass(engine, Base.metadata, user=Account, secret=settings.secret)
 
     @auth.authenticate
@@ -70,7 +71,7 @@ class Batonpass(Generic[UserT]):
         user: Dependency: the signed-in user, as the app's own class.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an app's choices, each by its name and with a default
         self,
         engine: Engine | AsyncEngine,
         metadata: MetaData,
@@ -162,9 +163,7 @@ class Batonpass(Generic[UserT]):
         self._authenticate = _with_login_form(check)
         return check
 
-    async def sign_in(
-        self, user: UserT, request: Request, *, persistent: bool = True
-    ) -> Response:
+    async def sign_in(self, user: UserT, request: Request, *, persistent: bool = True) -> Response:
         """Start a session for a user who proved who they are in another way (a passkey, OAuth).
 
         Returns:
@@ -208,7 +207,7 @@ class Batonpass(Generic[UserT]):
         except (ValueError, TypeError) as error:
             raise AccessTokenInvalidError from error
 
-    def key_of_user(self, user: Any) -> object:  # noqa: ANN401 - the app's own class
+    def key_of_user(self, user: Any) -> object:  # the app's own class
         """Return a user's key."""
         if isinstance(self._user, Table):
             return getattr(user, self._user_key.key)
@@ -261,7 +260,7 @@ class Batonpass(Generic[UserT]):
             except Exception:
                 logger.exception("heartbeat_failed")
 
-    def _with_heartbeat(self, lifespan: Any) -> Any:  # noqa: ANN401 - Starlette's Lifespan[Any]
+    def _with_heartbeat(self, lifespan: Any) -> Any:  # Starlette's Lifespan[Any]
         @asynccontextmanager
         async def extended(app: FastAPI) -> AsyncIterator[Any]:
             async with lifespan(app) as state, self.running():
@@ -287,8 +286,7 @@ class Batonpass(Generic[UserT]):
             return session.get(self._user, key)
 
 
-
-def _single_key(user: type[Any] | Table) -> Any:  # noqa: ANN401 - a column of the app's key type
+def _single_key(user: type[Any] | Table) -> Any:  # a column of the app's key type
     table = user if isinstance(user, Table) else cast("Table", inspect_mapping(user).local_table)
     keys = list(table.primary_key.columns)
     if len(keys) != 1:

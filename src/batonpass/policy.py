@@ -1,4 +1,4 @@
-"""The numbers an operator may choose, and what they mean. No time is asked for here, nothing is read."""
+"""The numbers an operator may choose, and what they mean. Nothing is asked for or read here."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -2,8 +2,9 @@
 
     bpr_ + base64url( transport 1 | family id 16 | generation 4 | secret 32 | MAC 16 )
 
-The MAC is checked before any database is asked, so garbage costs microseconds and changes nothing; and it
-proves that we issued that generation, so a replay of any older one is known by its number alone.
+The MAC is checked before any database is asked, so garbage costs microseconds and changes nothing;
+and it proves that we issued that generation, so a replay of any older one is known by its number
+alone.
 
 Source: RFC 2104 (HMAC), RFC 4648 §5 (base64url); docs/security.md, "The token".
 """
@@ -29,10 +30,13 @@ _SUCCESSOR_LABEL = b"successor"
 
 
 class Transport(IntEnum):
-    """How a family's tokens travel; by the other way they are invalid. The first byte of a token."""
+    """How a family's tokens travel; by the other way they are invalid. A token's first byte."""
 
     COOKIE = 1
     BODY = 2
+
+
+_TRANSPORTS = frozenset(Transport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,13 @@ def encode(key: bytes, token: RefreshToken) -> str:
     Args:
         key: 32 bytes, HKDF label "batonpass/refresh-mac/1".
         token: What to write.
+
+    Raises:
+        ValueError: The secret has another length; packing would pad or cut it without a word.
     """
+    if len(token.secret) != SECRET_BYTES:
+        msg = f"a secret has {SECRET_BYTES} bytes, not {len(token.secret)}"
+        raise ValueError(msg)
     body = _BODY.pack(token.transport, token.family_id.bytes, token.generation, token.secret)
     return PREFIX + urlsafe_b64encode(body + _mac(key, body)).decode()
 
@@ -75,11 +85,13 @@ def decode(keys: Sequence[bytes], text: str) -> RefreshToken | None:
     if not any(hmac.compare_digest(mac, _mac(key, body)) for key in keys):
         return None
     transport, family_id, generation, secret = _BODY.unpack(body)
+    if transport not in _TRANSPORTS:
+        return None  # ours, but of a newer version that has been rolled back
     return RefreshToken(Transport(transport), UUID(bytes=family_id), generation, secret)
 
 
 def digest(secret: bytes) -> bytes:
-    """Hash a secret as the database keeps it. SHA-256 does for 256 random bits: nothing to guess."""
+    """Hash a secret as the database keeps it; 256 random bits need no slow hash."""
     return hashlib.sha256(secret).digest()
 
 

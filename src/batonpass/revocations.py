@@ -1,8 +1,9 @@
 """Families ended within one access-token life, and the poll that tells every process.
 
-Each process reads the `revocations` table once a second and keeps what it read until the last access token of
-that time is over; so an ended session is refused at once where it was ended and within 2 s everywhere, without
-a query on each request. No LISTEN/NOTIFY: poolers in transaction mode break it.
+Each process reads the `revocations` table once a second and keeps what it read until the last
+access token of that time is over; so an ended session is refused at once where it was ended and
+within 2 s everywhere, without a query on each request. No LISTEN/NOTIFY: poolers in transaction
+mode break it.
 
 Source: docs/security.md, S-SES-9; ASVS 5.0 V7.4.1.
 """
@@ -63,9 +64,7 @@ class Revocations:
     def is_fresh(self) -> bool:
         """Whether the last poll is young enough to be believed."""
         polled_at = self._polled_at
-        return (
-            polled_at is not None and self._clock.monotonic() - polled_at <= STALE_AFTER_SECONDS
-        )
+        return polled_at is not None and self._clock.monotonic() - polled_at <= STALE_AFTER_SECONDS
 
     def note(self, ended: Iterable[tuple[UUID, Ending]], at: datetime) -> None:
         """Take in what this process has just ended itself: refused at once, before any poll."""

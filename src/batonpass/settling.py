@@ -1,13 +1,15 @@
 """Notes that a generation has reached its user's disk, written lazily, off the request's path.
 
-An access token seen later than twice the grace after its own `iat` proves that the answer it came with
-arrived. A lost note only delays an alarm, so a full notebook forgets, and nothing waits for it.
+An access token seen later than twice the grace after its own `iat` proves that the answer it came
+with arrived. A lost note only delays an alarm, so a full notebook forgets, and nothing waits for
+it.
 
 Source: docs/security.md, "Settled".
 """
 
 from collections import OrderedDict
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from batonpass.policy import Policy
@@ -28,9 +30,13 @@ class Settling:
         self._store = store
         self._policy = policy
         self._notes: dict[UUID, int] = {}
-        self._written: OrderedDict[UUID, int] = OrderedDict()  # asked for every second, written once
+        self._written: OrderedDict[UUID, int] = (
+            OrderedDict()
+        )  # seen often, written once
 
-    def note(self, family_id: UUID, generation: int, issued_at: datetime, seen_at: datetime) -> None:
+    def note(
+        self, family_id: UUID, generation: int, issued_at: datetime, seen_at: datetime
+    ) -> None:
         """Note an access token that was just seen, if it is old enough to prove anything."""
         if not self._policy.has_settled(issued_at, seen_at):
             return
@@ -47,9 +53,7 @@ class Settling:
         """
         while self._notes:
             some = dict(list(self._notes.items())[:_AT_ONCE])
-            await self._database.write(
-                lambda connection, some=some: self._store.settle(connection, some.items())  # type: ignore[misc]  # bound now
-            )
+            await self._database.write(partial(self._store.settle, seen=some.items()))
             for family_id, generation in some.items():
                 if self._notes.get(family_id) == generation:
                     del self._notes[family_id]

@@ -1,4 +1,4 @@
-"""Who is asking: what a protected route depends on. The token comes in the Authorization header only."""
+"""Who is asking: what a protected route depends on. Tokens come in the Authorization header."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

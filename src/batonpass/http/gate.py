@@ -1,8 +1,8 @@
 """The gate: a pure-ASGI middleware in front of an app's routes.
 
-It answers POST /auth/refresh itself (an empty FastAPI route costs more than a rotation), holds what is true of
-every request under the prefix (CSRF, sizes, no-store), and hides the refresh cookie from every other path, so
-that no handler, debug page or error tracker ever sees it.
+It answers POST /auth/refresh itself (an empty FastAPI route costs more than a rotation), holds what
+is true of every request under the prefix (CSRF, sizes, no-store), and hides the refresh cookie from
+every other path, so that no handler, debug page or error tracker ever sees it.
 """
 
 import json
@@ -82,7 +82,7 @@ class Gate:
 
 
 async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
-    """Answer POST /auth/refresh: the successor, or why there is none. No refusal touches a cookie."""
+    """Answer POST /auth/refresh: the successor, or a refusal that touches no cookie."""
     arrived = edge.service.clock.now()
     try:
         text, transport = _presented(edge, scope, body)

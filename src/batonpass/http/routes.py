@@ -1,12 +1,12 @@
 """The routes that every app gets: log in, refresh, log out, sessions, events, public keys.
 
-What needs a users table of ours (register, password) is the server's. Each route reads the request through the
-edge, calls one method of the service, and renders what it answers.
+What needs a users table of ours (register, password) is the server's. Each route reads the request
+through the edge, calls one method of the service, and renders what it answers.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 
 from batonpass.access_tokens import Claims
+from batonpass.auth_service import Guard
 from batonpass.clock import Clock
 from batonpass.errors import (
     BatonpassError,
@@ -23,6 +24,7 @@ from batonpass.errors import (
     RefreshTokenInvalidError,
     UnsupportedMediaTypeError,
 )
+from batonpass.events import SecurityEvent
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
 from batonpass.http.dependencies import ClaimsDependency
@@ -35,6 +37,7 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _JSON_TYPES = ("application/json",)
 _NO_CONTENT = 204
 MAX_EVENTS = 200
+MAX_SENTENCE = 500
 
 KeyOf = Callable[[str], object]
 LogIn = Callable[..., Awaitable[Response]]
@@ -67,7 +70,7 @@ def login_form(
 class AuthRoute(APIRoute):
     """A route that refuses in the documented shape, whatever app it stands in."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # Coroutine
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
         accepted = _FORM_TYPES if self.path.endswith("/token") else _JSON_TYPES
@@ -136,9 +139,7 @@ def build_router(
         responses=refusals(403, 503),
         response_class=Response,
     )
-    async def log_out(
-        request: Request, bearer: Annotated[str | None, Depends(scheme)]
-    ) -> Response:
+    async def log_out(request: Request, bearer: Annotated[str | None, Depends(scheme)]) -> Response:
         text, transport = await _token_to_end(edge, request)
         await service.log_out(
             edge.visit(request.scope), refresh_token=text, transport=transport, bearer=bearer
@@ -194,9 +195,9 @@ def build_router(
     async def revoke_sessions(
         request: Request,
         found: Signed,
-        everywhere: Annotated[
+        everywhere: Annotated[  # noqa: FBT002 - a query parameter
             bool, Query(alias="all", description="End this one as well.")
-        ] = False,  # noqa: FBT002 - a query parameter
+        ] = False,
     ) -> Response:
         keep = None if everywhere else found.family_id
         await service.end_sessions(key_of(found.subject), edge.visit(request.scope), keep=keep)
@@ -259,8 +260,9 @@ async def finish_login(
     user_id: object,
     persistent: bool,  # noqa: FBT001 - what the form says
     *,
-    guard: Callable[[Any], bool] | None = None,
+    guard: Guard | None = None,
     claims: Mapping[str, Any] | None = None,
+    events: Sequence[SecurityEvent] = (),
 ) -> Response:
     """Start the session of a user who has proved who they are, and answer with its tokens."""
     scope = request.scope
@@ -272,6 +274,7 @@ async def finish_login(
         replaces=_cookie_or_none(edge, request),
         claims=claims,
         guard=guard,
+        events=events,
     )
     return token_answer(edge, scope, answer)
 
@@ -324,9 +327,9 @@ def _check_media_type(request: Request, accepted: tuple[str, ...]) -> None:
 
 def _sentence(error: RequestValidationError) -> str:
     """Say what is wrong and where, never with which value: it may be a password."""
-    parts = [
-        f"{'.'.join(str(step) for step in cast('tuple[Any, ...]', one['loc'])[1:]) or 'body'}: "
-        f"{one['msg']}"
-        for one in error.errors()
-    ]
-    return "; ".join(parts)[:500]
+    parts = [f"{_place(one['loc'])}: {one['msg']}" for one in error.errors()]
+    return "; ".join(dict.fromkeys(parts))[:MAX_SENTENCE]
+
+
+def _place(steps: Sequence[object]) -> str:
+    return ".".join(str(step) for step in steps[1:]) or "body"

@@ -1,8 +1,9 @@
 """Lock, judge, write as one group commit: whoever waits is served by the next transaction.
 
-One writer per process and event loop. Idle, it sends at once, without a timer; while a transaction is under
-way, what arrives becomes the next batch. A family holds one place in the queue, its requests wait on that
-place; queue and places are bounded, and past the bound the answer is 503: the token is still good.
+One writer per process and event loop. Idle, it sends at once, without a timer; while a transaction
+is under way, what arrives becomes the next batch. A family holds one place in the queue, its
+requests wait on that place; queue and places are bounded, and past the bound the answer is 503: the
+token is still good.
 """
 
 import asyncio
@@ -179,7 +180,7 @@ class _Writer:
                 await self._split(batch, error)
         except StoreUnavailableError as error:
             _fail(waiting, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it goes to those who wait
+        except Exception as error:
             if len(batch) == 1:
                 logger.exception("refresh_failed")
                 _fail(waiting, error)

@@ -1,8 +1,9 @@
 """Transactions on an engine that is the app's or the server's own, sync or async.
 
-All our statements are written once, as plain functions of a `sqlalchemy.Connection`. This module runs them:
-greenlet-adapted on an async engine, in threads of its own on a sync one. An unreachable database becomes
-`StoreUnavailableError`; a deadlock or a stale pooled connection is tried once more.
+All our statements are written once, as plain functions of a `sqlalchemy.Connection`. This module
+runs them: greenlet-adapted on an async engine, in threads of its own on a sync one. An unreachable
+database becomes `StoreUnavailableError`; a deadlock or a stale pooled connection is tried once
+more.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """What a batch of presented tokens does to the rows it has locked. Pure but for fresh nonces.
 
-`family.judge` rules on one token; here each request of a batch is ruled on in turn, so that the second sees
-what the first did, and what must be written is gathered (I12: some one-at-a-time order could have given the
-same answers, and this is it).
+`family.judge` rules on one token; here each request of a batch is ruled on in turn, so that the
+second sees what the first did, and what must be written is gathered (I12: some one-at-a-time order
+could have given the same answers, and this is it).
 """
 
 import secrets
@@ -115,9 +115,7 @@ class Bench:
         else:
             moved = rules.recover(stored.family, presented, digest(secret), nonce, policy, now)
             note_elsewhere(changes, request, stored, now)
-            changes.events.append(
-                _event(EventName.LOST_ANSWER_RECOVERED, request, stored, now)
-            )
+            changes.events.append(_event(EventName.LOST_ANSWER_RECOVERED, request, stored, now))
         after = replace(stored, family=moved, origin=request.origin)
         changes.families[moved.id] = after
         if policy.history:
@@ -143,9 +141,7 @@ class Bench:
         return Presented(token.generation, spent, None), b""
 
 
-def note_elsewhere(
-    changes: Changes, request: Request, stored: StoredFamily, now: datetime
-) -> None:
+def note_elsewhere(changes: Changes, request: Request, stored: StoredFamily, now: datetime) -> None:
     """Note that an answer was given again, to somewhere else than where the row was last."""
     if request.origin.is_elsewhere(stored.origin):
         changes.events.append(_event(EventName.ANSWERED_ELSEWHERE, request, stored, now))
@@ -161,9 +157,7 @@ def _end(
     return after
 
 
-def _event(
-    name: EventName, request: Request, stored: StoredFamily, now: datetime
-) -> SecurityEvent:
+def _event(name: EventName, request: Request, stored: StoredFamily, now: datetime) -> SecurityEvent:
     """Tell both sides: who came now, and where the row's last rotation was."""
     return SecurityEvent(
         name=name,

@@ -1,7 +1,7 @@
-"""What a store can do: every statement on our tables, as functions of a connection in a transaction.
+"""What a store can do: every statement on our tables, on a connection in a transaction.
 
-The hot statements name the primary key and nothing else. Whoever locks several rows locks them in id order, or
-two transactions that met in another order would deadlock.
+The hot statements name the primary key and nothing else. Whoever locks several rows locks them in
+id order, or two transactions that met in another order would deadlock.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -132,9 +132,7 @@ class Store:
                     families.c.rights_changed,
                 ),
             )
-            .values(
-                recoverable_from=bindparam("seen_generation"), nonce=None, rights_changed=False
-            )
+            .values(recoverable_from=bindparam("seen_generation"), nonce=None, rights_changed=False)
         )
 
     # --- the hot path --------------------------------------------------------------------------
@@ -196,16 +194,6 @@ class Store:
         )
         return [_stored(row) for row in connection.execute(statement)]
 
-    def live_ids(self, connection: Connection, begun_before: datetime) -> list[UUID]:
-        """List the families that have not ended, of all users, begun before a moment."""
-        families = self.tables.refresh_tokens
-        statement = (
-            select(families.c.id)
-            .where(families.c.id < ids.lowest_id(begun_before), families.c.ended_at.is_(None))
-            .order_by(families.c.id)
-        )
-        return list(connection.scalars(statement))
-
     def get(self, connection: Connection, family_id: UUID) -> StoredFamily | None:
         """Read one family without locking it."""
         families = self.tables.refresh_tokens
@@ -213,20 +201,19 @@ class Store:
         return None if row is None else _stored(row)
 
     def list_of(
-        self, connection: Connection, user_id: object, now: datetime
+        self, connection: Connection, user_id: object | None, now: datetime
     ) -> list[StoredFamily]:
-        """Read a user's families, newest first; ended ones for a day."""
+        """Read a user's families, or (None) everybody's, newest first; ended ones for a day."""
         families = self.tables.refresh_tokens
         statement = (
             select(families)
             .where(
-                families.c.user_id == user_id,
-                or_(
-                    families.c.ended_at.is_(None), families.c.ended_at > now - ENDED_STAY_VISIBLE
-                ),
+                or_(families.c.ended_at.is_(None), families.c.ended_at > now - ENDED_STAY_VISIBLE)
             )
             .order_by(families.c.id.desc())
         )
+        if user_id is not None:
+            statement = statement.where(families.c.user_id == user_id)
         return [_stored(row) for row in connection.execute(statement)]
 
     # --- the feed ------------------------------------------------------------------------------
