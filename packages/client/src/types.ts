@@ -87,8 +87,8 @@ export type RegistrationResult =
 
 /** What a binding tells about a 401, so that the session can decide. */
 export interface Refusal {
-  /** The access token that the refused request carried. */
-  readonly sentWith: string;
+  /** The access token that the refused request carried; null where it carried none. */
+  readonly sentWith: string | null;
   /** `code` of the answer, where it had one. */
   readonly code: string | null;
 }
@@ -128,7 +128,10 @@ export interface Session {
    * With `minLife` also where it is nearly over (for bodies that cannot be sent twice).
    * @throws SessionUnavailableError, SessionExpiredError; the signal's reason
    */
-  token(options?: { readonly minLife?: boolean; readonly signal?: AbortSignal }): Promise<string | null>;
+  token(options?: {
+    readonly minLife?: boolean;
+    readonly signal?: AbortSignal;
+  }): Promise<string | null>;
   /**
    * For bindings: what to do about a 401. Resolves with the token to try once more with; null: hand the 401 on.
    * @throws SessionUnavailableError, SessionExpiredError; the signal's reason
