@@ -48,6 +48,12 @@ const preload = (href: string): HtmlTagDescriptor => ({
   injectTo: "head",
 });
 
+/** What every page needs and few releases change: browsers keep it from one release to the next. */
+const BASE = {
+  name: "base",
+  test: /node_modules.(react|react-dom|scheduler|use-sync-external-store|@tanstack.(react-router|router-core|history|store|react-store))\/|packages\/(react|client\/dist\/index)/,
+};
+
 const SERVER = process.env["BATONPASS_SERVER"] ?? "http://localhost:8000";
 
 export default defineConfig({
@@ -55,6 +61,7 @@ export default defineConfig({
   build: {
     outDir: "../src/batonpass/server/static",
     emptyOutDir: true,
+    rolldownOptions: { output: { codeSplitting: { groups: [BASE] } } },
     assetsInlineLimit: 0, // the policy's font-src is 'self': no data: URL
   },
   server: { proxy: { "/auth": SERVER } },

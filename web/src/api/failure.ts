@@ -1,4 +1,4 @@
-/** What a failed request means to the person in front of the page. */
+/** What a failed request means to the person in front of the page. Pure. */
 import { SessionExpiredError, SessionUnavailableError } from "@batonpass/client";
 import { isAxiosError } from "axios";
 
@@ -12,3 +12,7 @@ export function failureOf(error: unknown): Failure {
   if (error.response.status === 404) return "gone";
   return error.response.status >= 500 ? "away" : "refused";
 }
+
+/** Whether a page should say that it could not load: an ended session has its dialog already. */
+export const isWorthSaying = (error: unknown): boolean =>
+  error !== null && failureOf(error) !== "expired";

@@ -1,5 +1,5 @@
 /** The routes that the pages read from, as docs/contract has them. Times are ISO 8601 in UTC. */
-import { http } from "./session.ts";
+import { http } from "./http.ts";
 
 export interface Account {
   readonly id: string;

@@ -1,8 +1,4 @@
-/** The one session of this page, and the HTTP client whose requests carry it. */
-import { createSession } from "@batonpass/client";
-import { attach } from "@batonpass/client/axios";
-import axios from "axios";
+/** The one session of this page. */
+import { createSession, type Session } from "@batonpass/client";
 
-export const session = createSession();
-
-export const http = attach(axios.create({ timeout: 15_000 }), session);
+export const session: Session = createSession();

@@ -6,12 +6,15 @@ import { DraftEmail } from "../pages/DraftEmail.tsx";
 /** The login and its neighbour. Whoever is signed in already, here or in another tab, goes on. */
 export function Public({ returnTo }: { readonly returnTo: string }): ReactElement | null {
   const { status, userId } = useSession();
-  const { navigate } = useRouter();
+  const { navigate, preloadRoute } = useRouter();
   const signedIn = userId !== null && status !== "expired";
 
   useEffect(() => {
     if (signedIn) void navigate({ href: returnTo, replace: true });
   }, [signedIn, returnTo, navigate]);
+
+  // What comes after the login is fetched while the password is typed.
+  useEffect(() => void preloadRoute({ to: "/" }), [preloadRoute]);
 
   if (signedIn || status === "booting") return null;
   return (

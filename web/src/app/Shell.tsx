@@ -35,7 +35,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactElem
                 key={to}
                 to={to}
                 activeOptions={{ exact: to === "/" }}
-                activeProps={{ className: "text-ink sm:bg-sunken" }}
+                activeProps={{ className: "text-accent-text sm:bg-sunken sm:text-ink" }}
                 inactiveProps={{ className: "text-ink-2 hover:text-ink" }}
                 className="flex h-12 flex-col items-center justify-center rounded-control text-xs font-medium transition-colors sm:h-8 sm:flex-row sm:px-3 sm:text-sm pointer-coarse:sm:h-10"
               >

@@ -7,7 +7,6 @@ import {
   Outlet,
 } from "@tanstack/react-router";
 import { NotFoundPage } from "../pages/NotFoundPage.tsx";
-import { Private } from "./Private.tsx";
 import { Public } from "./Public.tsx";
 
 interface LoginSearch {
@@ -41,7 +40,11 @@ const register = createRoute({
   component: lazyRouteComponent(() => import("../pages/RegisterPage.tsx"), "RegisterPage"),
 });
 
-const privatePages = createRoute({ getParentRoute: () => root, id: "private", component: Private });
+const privatePages = createRoute({
+  getParentRoute: () => root,
+  id: "private",
+  component: lazyRouteComponent(() => import("./Private.tsx"), "Private"),
+});
 
 const overview = createRoute({
   getParentRoute: () => privatePages,

@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { type ReactElement, useState } from "react";
+import { isWorthSaying } from "../api/failure.ts";
 import { usePrivate } from "../api/usePrivate.ts";
 import { account } from "../features/account/queries.ts";
 import { EventRow } from "../features/events/EventRow.tsx";
@@ -16,7 +17,7 @@ import { useNow } from "../ui/useNow.ts";
 import { NotYouDialog } from "./NotYouDialog.tsx";
 
 export function ActivityPage(): ReactElement {
-  const { data, isError, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery(
+  const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery(
     usePrivate(allEvents),
   );
   const here = useQuery(usePrivate(account)).data?.session_id;
@@ -72,7 +73,7 @@ export function ActivityPage(): ReactElement {
             </div>
           ) : null}
         </div>
-      ) : isError ? (
+      ) : isWorthSaying(error) ? (
         <LoadError what="your activity" onRetry={() => void refetch()} />
       ) : (
         <section>

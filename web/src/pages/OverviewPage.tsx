@@ -1,18 +1,21 @@
+import { useSession } from "@batonpass/react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactElement, ReactNode } from "react";
-import type { EventPage, SessionItem } from "../api/routes.ts";
+import { isWorthSaying } from "../api/failure.ts";
+import type { EventPage, LineageStep, SessionItem } from "../api/routes.ts";
 import { usePrivate } from "../api/usePrivate.ts";
 import { account } from "../features/account/queries.ts";
 import { EventRow } from "../features/events/EventRow.tsx";
 import { EventSkeleton } from "../features/events/EventSkeleton.tsx";
 import { latestEvents } from "../features/events/queries.ts";
 import { withoutEchoes } from "../features/events/sentence.ts";
-import { sessions } from "../features/sessions/queries.ts";
+import { howItFared } from "../features/sessions/lineage.ts";
+import { session, sessions } from "../features/sessions/queries.ts";
+import { SessionSummary } from "../features/sessions/SessionSummary.tsx";
 import { SessionRowsSkeleton, ThisDeviceSkeleton } from "../features/sessions/SessionsSkeleton.tsx";
 import { ThisDevice } from "../features/sessions/ThisDevice.tsx";
 import { Card } from "../ui/Card.tsx";
-import { DeviceIcon } from "../ui/DeviceIcon.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { LoadError } from "../ui/LoadError.tsx";
 import { PageHead } from "../ui/PageHead.tsx";
@@ -21,11 +24,14 @@ import { count } from "../ui/time.ts";
 
 const ROWS = 5;
 
-/** Who you are, where you are signed in, what happened: three answers, asked for at once. */
+/** Who you are, where you are signed in, how this session fared, what happened: all asked for at once. */
 export function OverviewPage(): ReactElement {
   const me = useQuery(usePrivate(account));
   const list = useQuery(usePrivate(sessions));
   const events = useQuery(usePrivate(latestEvents));
+  const { snapshot } = useSession();
+  const id = "sessionId" in snapshot ? snapshot.sessionId : me.data?.session_id;
+  const own = useQuery({ ...session(id ?? ""), enabled: id !== undefined });
   return (
     <>
       <PageHead
@@ -33,7 +39,7 @@ export function OverviewPage(): ReactElement {
         lead={
           me.data ? (
             <>
-              {me.data.email}, account since <Time at={me.data.created_at} />
+              {me.data.email}, account since <Time at={me.data.created_at} as="day" />
             </>
           ) : (
             " "
@@ -41,10 +47,15 @@ export function OverviewPage(): ReactElement {
         }
       />
       <div className="flex flex-col gap-6">
-        <Sessions items={list.data} failed={list.isError} onRetry={() => void list.refetch()} />
+        <Sessions
+          items={list.data}
+          lineage={own.data?.lineage}
+          failed={isWorthSaying(list.error)}
+          onRetry={() => void list.refetch()}
+        />
         <Recent
           page={events.data}
-          failed={events.isError}
+          failed={isWorthSaying(events.error)}
           here={me.data?.session_id}
           onRetry={() => void events.refetch()}
         />
@@ -55,16 +66,17 @@ export function OverviewPage(): ReactElement {
 
 function Sessions(props: {
   readonly items: readonly SessionItem[] | undefined;
+  readonly lineage: readonly LineageStep[] | undefined;
   readonly failed: boolean;
   readonly onRetry: () => void;
 }): ReactElement {
-  const { items, failed, onRetry } = props;
+  const { items, lineage, failed, onRetry } = props;
   if (!items && failed) return <LoadError what="your sessions" onRetry={onRetry} />;
   const here = items?.find(({ current }) => current);
   const others = items?.filter(({ current, ended_at }) => !current && ended_at === null);
   return (
     <>
-      {here ? <ThisDevice item={here} /> : <ThisDeviceSkeleton />}
+      {here ? <ThisDevice item={here} note={<p>{lineage ? howItFared(lineage) : " "}</p>} /> : <ThisDeviceSkeleton lines={2} />}
       <Section
         title={others ? count(others.length, "other session") : "Other sessions"}
         more={
@@ -87,20 +99,8 @@ function Others({ items }: { readonly items: readonly SessionItem[] }): ReactEle
   return (
     <ul className="divide-y divide-line">
       {latest.slice(0, SHOWN).map((item) => (
-        <li key={item.id} className="flex items-center gap-3 px-4 py-3">
-          <span className="flex size-8 shrink-0 items-center justify-center">
-            <DeviceIcon device={item.device} />
-          </span>
-          <Link
-            to="/sessions/$id"
-            params={{ id: item.id }}
-            className="min-w-0 flex-1 truncate font-medium hover:underline"
-          >
-            {item.device ?? "Unknown device"}
-          </Link>
-          <span className="text-sm text-ink-2">
-            active <Time at={item.last_used_at} />
-          </span>
+        <li key={item.id} className="px-4 py-3">
+          <SessionSummary item={item} />
         </li>
       ))}
     </ul>

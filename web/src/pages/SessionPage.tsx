@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { ChevronLeft } from "lucide-react";
 import { type ReactElement, type ReactNode, useState } from "react";
-import { failureOf } from "../api/failure.ts";
+import { failureOf, isWorthSaying } from "../api/failure.ts";
 import type { SessionDetails } from "../api/routes.ts";
 import { usePrivate } from "../api/usePrivate.ts";
 import { EndSessionDialog } from "../features/sessions/EndDialogs.tsx";
@@ -34,7 +34,7 @@ export function SessionPage(): ReactElement {
         <Details item={data} />
       ) : error && failureOf(error) === "gone" ? (
         <NoSuchSession />
-      ) : error ? (
+      ) : isWorthSaying(error) ? (
         <LoadError what="this session" onRetry={() => void refetch()} />
       ) : (
         <>

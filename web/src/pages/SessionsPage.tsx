@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { type ReactElement, useState } from "react";
+import { isWorthSaying } from "../api/failure.ts";
 import type { SessionItem } from "../api/routes.ts";
 import { usePrivate } from "../api/usePrivate.ts";
 import { EndOthersDialog, EndSessionDialog } from "../features/sessions/EndDialogs.tsx";
@@ -14,7 +15,7 @@ import { LoadError } from "../ui/LoadError.tsx";
 import { PageHead } from "../ui/PageHead.tsx";
 
 export function SessionsPage(): ReactElement {
-  const { data, isError, refetch } = useQuery(usePrivate(sessions));
+  const { data, error, refetch } = useQuery(usePrivate(sessions));
   const [asking, setAsking] = useState<SessionItem | "others" | null>(null);
   const others = data?.filter(({ current }) => !current) ?? [];
   const live = others.filter(({ ended_at }) => ended_at === null);
@@ -30,7 +31,7 @@ export function SessionsPage(): ReactElement {
       />
       {data ? (
         <SessionList items={data} others={others} onEnd={setAsking} />
-      ) : isError ? (
+      ) : isWorthSaying(error) ? (
         <LoadError what="your sessions" onRetry={() => void refetch()} />
       ) : (
         <SessionsSkeleton />

@@ -44,11 +44,11 @@ export function dayHeading(at: Date, now: Date): string {
   return days === 1 ? "Yesterday" : `${weekday.format(at)}, ${day(at, now)}`;
 }
 
-/** A moment to come: "today, 20:46", "tomorrow, 20:46", "30 November, 20:46". */
+/** A moment to come: "today, 20:46", "tomorrow, 20:46", "30 November". */
 export function moment(at: Date, now: Date): string {
   const days = -daysBetween(at, now);
-  const which = days === 0 ? "today" : days === 1 ? "tomorrow" : day(at, now);
-  return `${which}, ${clock.format(at)}`;
+  if (days > 1) return day(at, now); // so far away the hour says nothing
+  return `${days === 1 ? "tomorrow" : days === 0 ? "today" : day(at, now)}, ${clock.format(at)}`;
 }
 
 /** "20:46" */

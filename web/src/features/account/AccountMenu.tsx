@@ -53,7 +53,9 @@ export function AccountMenu(): ReactElement {
           {email.charAt(0)}
         </span>
         <span className="sr-only">Account</span>
-        <span className="max-w-40 truncate max-sm:hidden">{email}</span>
+        <span className="max-w-40 min-w-24 truncate text-left max-sm:hidden">
+          {email || <span className="block h-3 rounded-control bg-sunken" />}
+        </span>
         <ChevronDown aria-hidden size={14} className="shrink-0 text-ink-3" />
       </button>
       <div

@@ -22,7 +22,7 @@ export function ThemeChoice(): ReactElement {
         {CHOICES.map(({ theme, label, Icon }) => (
           <label
             key={theme}
-            className={`flex h-8 items-center justify-center gap-1 rounded-control text-sm transition-colors has-focus-visible:outline-2 has-focus-visible:outline-accent pointer-coarse:h-10 ${chosen === theme ? "bg-surface font-medium shadow-float" : "text-ink-2 hover:text-ink"}`}
+            className={`flex h-8 items-center justify-center gap-1 rounded-control text-sm transition-colors has-focus-visible:outline-2 has-focus-visible:outline-accent pointer-coarse:h-10 ${chosen === theme ? "border border-line bg-surface font-medium" : "text-ink-2 hover:text-ink"}`}
           >
             <input
               type="radio"

@@ -35,9 +35,9 @@ export function EventRow({ event, timeAs, here, action }: EventRowProps): ReactE
         <Icon aria-hidden size={16} strokeWidth={1.75} />
       </span>
       <div className="min-w-0 flex-1">
-        <div className="flex flex-wrap items-baseline justify-between gap-x-4">
+        <div className="flex items-baseline justify-between gap-x-4">
           <p className="min-w-0 font-medium">{text}</p>
-          <span className="text-sm text-ink-3">
+          <span className="shrink-0 text-sm text-ink-3">
             <Time at={event.at} as={timeAs} />
           </span>
         </div>

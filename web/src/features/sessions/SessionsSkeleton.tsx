@@ -3,7 +3,7 @@ import { Card } from "../../ui/Card.tsx";
 import { Late, SkeletonLine } from "../../ui/Skeleton.tsx";
 
 /** As tall and as wide as the card of this device. */
-export function ThisDeviceSkeleton(): ReactElement {
+export function ThisDeviceSkeleton({ lines }: { readonly lines: 1 | 2 }): ReactElement {
   return (
     <Late label="Loading this device">
       <Card>
@@ -16,6 +16,7 @@ export function ThisDeviceSkeleton(): ReactElement {
             <SkeletonLine width="middle" />
             <div className="mt-3 border-t border-line pt-3 text-sm">
               <SkeletonLine width="long" />
+              {lines > 1 ? <SkeletonLine width="middle" /> : null}
             </div>
           </div>
         </div>
@@ -48,7 +49,7 @@ export function SessionRowsSkeleton({ rows }: { readonly rows: number }): ReactE
 export function SessionsSkeleton(): ReactElement {
   return (
     <div className="flex flex-col gap-6">
-      <ThisDeviceSkeleton />
+      <ThisDeviceSkeleton lines={1} />
       <section>
         <h2 className="mb-2 text-sm font-medium text-ink-2">Other sessions</h2>
         <Card>

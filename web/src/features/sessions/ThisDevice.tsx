@@ -1,13 +1,19 @@
 import { Link } from "@tanstack/react-router";
-import type { ReactElement } from "react";
+import type { ReactElement, ReactNode } from "react";
 import type { SessionItem } from "../../api/routes.ts";
 import { Card } from "../../ui/Card.tsx";
 import { DeviceIcon } from "../../ui/DeviceIcon.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Limits } from "./Limits.tsx";
 
+export interface ThisDeviceProps {
+  readonly item: SessionItem;
+  /** One more line: how it has fared. */
+  readonly note?: ReactNode;
+}
+
 /** The session that looks at the page. */
-export function ThisDevice({ item }: { readonly item: SessionItem }): ReactElement {
+export function ThisDevice({ item, note }: ThisDeviceProps): ReactElement {
   return (
     <Card label="This device">
       <div className="flex gap-4 p-4">
@@ -31,6 +37,7 @@ export function ThisDevice({ item }: { readonly item: SessionItem }): ReactEleme
           </p>
           <div className="mt-3 border-t border-line pt-3 text-sm text-ink-2">
             <Limits item={item} />
+            {note}
           </div>
         </div>
       </div>
