@@ -159,7 +159,6 @@ class Throttle:
     def __init__(
         self,
         key: bytes,
-        security_events: Table,
         *,
         login: LoginLimits | None,
         registration: Limit | None = None,
@@ -169,13 +168,11 @@ class Throttle:
 
         Args:
             key: 32 bytes, HKDF label "batonpass/throttle/1".
-            security_events: The library's table: it knows where an account's logins came from.
             login: RATE_LIMIT_LOGIN.
             registration: New accounts a block may make; None in development.
             confirmation: Wrong passwords a session may give to /auth/confirm and /auth/password.
         """
         self._key = key
-        self._security_events = security_events
         self._login = login
         self._registration = registration
         self._confirmation = confirmation
@@ -185,8 +182,8 @@ class Throttle:
         connection: Connection,
         *,
         account: str,
-        user_id: UUID | None,
         address: str | None,
+        known: bool,
         now: datetime,
     ) -> Place | Refusal:
         """Take a place for a login, before its password is hashed.
@@ -194,8 +191,8 @@ class Throttle:
         Args:
             connection: In a transaction that is committed, also after a refusal.
             account: The canonical e-mail; what cannot be one, as it was typed.
-            user_id: Whose that is; None: nobody's.
             address: Where the request comes from.
+            known: What `knows_block` said: such a place is never refused for strangers' failures.
             now: UTC.
         """
         if self._login is None:
@@ -208,10 +205,7 @@ class Throttle:
             wider = Limit(self._login.address.count * SITE_FACTOR, self._login.address.per)
             buckets.append(_Counted(Bucket.SITE, (site,), wider))
         buckets.append(_Counted(Bucket.PAIR, (account, where), self._login.pair))
-        known = knows_block(
-            connection, self._security_events, user_id=user_id, address=address, now=now
-        )
-        if not known:  # a known place is never refused for strangers' failures
+        if not known:
             buckets.append(_Counted(Bucket.STRANGERS, (account,), self._login.strangers))
         return self._take(connection, buckets, now)
 
