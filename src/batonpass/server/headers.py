@@ -140,8 +140,8 @@ class SecurityHeaders:
         return missing
 
     def _is_secure(self, scope: Scope) -> bool:
-        origin = urlsplit(self._origin_of(scope))
         try:
+            origin = urlsplit(self._origin_of(scope))
             host = origin.hostname or ""
         except ValueError:  # a Host header that is none
             return False
