@@ -15,8 +15,9 @@ from tools.steps import ROOT, explained
 
 SYSTEMS = r"aix|android|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32"
 MACHINES = r"arm64|arm|ia32|loong64|mips64el|ppc64|riscv64|s390x|x64"
-PLATFORM = re.compile(rf"-?({SYSTEMS})-({MACHINES})(?:-(musl|gnu|msvc))?$")
-LIBC = {"musl": "musl", "gnu": "glibc"}
+ABIS = r"gnu|gnueabihf|musl|musleabihf|msvc|eabi"
+PLATFORM = re.compile(rf"\b(?:({SYSTEMS})-({MACHINES})(?:-({ABIS}))?|wasm32-wasi)$")
+LIBC = {"musl": "musl", "gnu": "glibc"}  # the others say nothing that npm knows
 
 Entry = dict[
     str, Any
@@ -53,12 +54,15 @@ def _is_locked(packages: dict[str, Entry], name: str) -> bool:
 
 def _entry(version: str, platform: re.Match[str], asking: Entry) -> Entry:
     system, machine, libc = platform.groups()
-    entry: Entry = {"version": version, "cpu": [machine]}
+    entry: Entry = {"version": version, "cpu": [machine or "wasm32"]}
     if asking.get("dev"):
         entry["dev"] = True
     if libc in LIBC:
         entry["libc"] = [LIBC[libc]]
-    return entry | {"optional": True, "os": [system]}
+    entry["optional"] = True
+    if system is not None:
+        entry["os"] = [system]
+    return entry
 
 
 if __name__ == "__main__":
