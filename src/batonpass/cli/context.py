@@ -12,7 +12,7 @@ from batonpass.auth_service import Visit
 from batonpass.origins import Origin
 from batonpass.plugin import Batonpass
 from batonpass.server.app import build_auth
-from batonpass.server.settings import load_settings
+from batonpass.server.settings import Settings, load_settings
 from batonpass.server.users import User
 
 T = TypeVar("T")
@@ -21,17 +21,32 @@ VISIT = Visit(origin=Origin(ip=None, device="command line"))
 
 
 def run(deed: Callable[[Batonpass[User]], Awaitable[T]]) -> T:
-    """Run one deed on the settings' database, by the database's clock."""
-    return asyncio.run(_run(deed))
+    """Run one deed on the environment's database."""
+    return run_on(load_settings(), deed)
 
 
-async def _run(deed: Callable[[Batonpass[User]], Awaitable[T]]) -> T:
-    auth = build_auth(load_settings())
-    try:
-        await auth.service.revocations.poll()
-        return await deed(auth)
-    finally:
-        await auth.stop()
+def run_on(
+    settings: Settings,
+    deed: Callable[[Batonpass[User]], Awaitable[T]],
+    *,
+    by_database_clock: bool = True,
+) -> T:
+    """Run one deed on a database.
+
+    Raises:
+        StoreUnavailableError: It cannot be reached.
+    """
+
+    async def whole() -> T:
+        auth = build_auth(settings)
+        try:
+            if by_database_clock:
+                await auth.service.revocations.poll()
+            return await deed(auth)
+        finally:
+            await auth.stop()
+
+    return asyncio.run(whole())
 
 
 def print_rows(rows: list[dict[str, str | int | bool | None]], *, as_json: bool) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 import typer
 from sqlalchemy import Connection
 
-from batonpass.auth_service import Lineage
 from batonpass.cli.context import VISIT, print_rows, run
 from batonpass.cli.users import AsJson
 from batonpass.errors import InvalidRequestError, NotFoundError
@@ -48,7 +47,7 @@ def show(
         stored = await auth.database.read(lambda c: auth.store.get(c, family_id))
         if stored is None:
             raise NotFoundError(_no_session(session_id))
-        found: Lineage = await auth.service.get_session(stored.user_id, family_id)
+        found = await auth.service.get_session(stored.user_id, family_id)
         entries = schemas.lineage(found, auth.service.policy, auth.clock.now())
         return [entry.model_dump(mode="json") for entry in entries]
 

@@ -1,4 +1,4 @@
-"""`batonpass users`: who may log in. Passwords come from a prompt or stdin, never as an argument."""
+"""`batonpass users`: who may log in. Passwords come from a prompt or stdin, never an argument."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What the server's users do with their accounts: register, log in, give the password again, change it.
+"""What the server's users do with their accounts: register, log in, confirm, change the password.
 
 Each deed takes its place in the throttle before a password is hashed, and writes its events in the
 transaction of the fact they tell.
@@ -14,11 +14,10 @@ from sqlalchemy import Connection
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import AuthService, TokenAnswer, Visit
 from batonpass.errors import (
-
+    BusyError,
     EmailTakenError,
     InvalidCredentialsError,
     InvalidRequestError,
-    RateLimitedError,
     RegistrationClosedError,
     SessionRevokedError,
     WrongPasswordError,
@@ -27,8 +26,9 @@ from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending
 from batonpass.server import users
 from batonpass.server.email_addresses import EmailAddress, parse
+from batonpass.server.models import MAX_EMAIL_CHARACTERS
 from batonpass.server.passwords import PasswordHasher, accept_new
-from batonpass.server.throttle import Throttle
+from batonpass.server.throttle import Place, Refusal, Throttle, give_back, knows_block
 from batonpass.server.users import User
 
 _NAME_DIGEST_BYTES = 8  # enough to see that one name fails often, too short to tell which
@@ -81,9 +81,13 @@ class Accounts:
         email = parse(email_text)
         accepted = accept_new(password, email)
         now = self._service.clock.now()
-        await self._service.database.write(
-            lambda connection: self._throttle.take_registration(connection, visit.origin.ip, now)
+        place = await self._service.database.write(
+            lambda connection: self._throttle.take_registration(
+                connection, address=visit.origin.ip, now=now
+            )
         )
+        if isinstance(place, Refusal):
+            raise place.error()
         password_hash = await self._passwords.hash(accepted)
 
         def work(connection: Connection) -> User:
@@ -109,24 +113,27 @@ class Accounts:
             BusyError: Too many passwords are being checked.
         """
         email = _email_or_none(name)
-        throttled_name = email.canonical if email is not None else name[:users.MAX_NAME_CHARACTERS]
-        user = await self._find_taking_place(throttled_name, email, visit)
-        matches, better = await self._passwords.verify(
-            password, None if user is None else user.password_hash
-        )
-        if user is None or not matches or not user.is_active:
-            await self._service.record(
-                self._event(
-                    EventName.LOGIN_FAILED,
-                    None if user is None else user.id,
-                    visit,
-                    {"name": self._digest(throttled_name)},
-                )
+        account = email.canonical if email is not None else name[:MAX_EMAIL_CHARACTERS]
+        user, place = await self._find_taking_place(account, email, visit)
+        try:
+            matches, better = await self._passwords.verify(
+                password, None if user is None else user.password_hash
             )
+        except BusyError:
+            await self._give_back(place)  # nobody looked at it
+            raise
+        if user is None or not matches or not user.is_active:
+            await self._note_failure(account, user, visit, place)
             raise InvalidCredentialsError
-        return await self._service.database.write(
-            lambda connection: self._after_success(connection, user, better, visit)
-        )
+        found = user
+
+        def work(connection: Connection) -> User:
+            give_back(connection, place)
+            if better is not None and users.upgrade_password_hash(connection, found, better):
+                return replace(found, password_hash=better)
+            return found
+
+        return await self._service.database.write(work)
 
     async def confirm(self, claims: Claims, password: str, visit: Visit) -> TokenAnswer:
         """Let a signed-in user prove that it is still them: `auth_time` is now.
@@ -181,60 +188,71 @@ class Accounts:
     # --- how -----------------------------------------------------------------------------------
 
     async def _find_taking_place(
-        self, name: str, email: EmailAddress | None, visit: Visit
-    ) -> User | None:
+        self, account: str, email: EmailAddress | None, visit: Visit
+    ) -> tuple[User | None, Place]:
         """Take a place in the throttle for this name and address, and look the user up."""
-        now = self._service.clock.now()
+        now, address = self._service.clock.now(), visit.origin.ip
 
-        def work(connection: Connection) -> tuple[User | None, RateLimitedError | None]:
+        def work(connection: Connection) -> tuple[User | None, Place | Refusal]:
             user = None if email is None else users.find_by_email(connection, email)
-            try:
-                self._throttle.take_login(
-                    connection, name, visit.origin.ip, now, user_id=None if user is None else user.id
-                )
-            except RateLimitedError as error:
-                return user, error  # returned, so that what was counted is committed
-            return user, None
-
-        user, refused = await self._service.database.write(work)
-        if refused is not None:
-            await self._service.record(
-                self._event(
-                    EventName.LOGIN_FAILED_TOO_OFTEN,
-                    None if user is None else user.id,
-                    visit,
-                    {"name": self._digest(name)},
-                )
+            known = knows_block(
+                connection,
+                self._service.store.tables.security_events,
+                user_id=None if user is None else user.id,
+                address=address,
+                now=now,
             )
-            raise refused
-        return user
+            return user, self._throttle.take_login(
+                connection, account=account, address=address, known=known, now=now
+            )
 
-    def _after_success(
-        self, connection: Connection, user: User, better: str | None, visit: Visit
-    ) -> User:
-        now = self._service.clock.now()
-        self._throttle.give_back_login(connection, user.email.canonical, visit.origin.ip, now)
-        if better is not None and users.upgrade_password_hash(connection, user, better):
-            return replace(user, password_hash=better)
-        return user
+        user, place = await self._service.database.write(work)
+        if isinstance(place, Refusal):
+            details: Details = {"name": self._digest(account), "bucket": place.bucket.value}
+            user_id = None if user is None else user.id
+            await self._service.record(
+                self._event(EventName.RATE_LIMIT_EXCEEDED, user_id, visit, details)
+            )
+            raise place.error()
+        return user, place
+
+    async def _note_failure(
+        self, account: str, user: User | None, visit: Visit, place: Place
+    ) -> None:
+        user_id = None if user is None else user.id
+        details: Details = {"name": self._digest(account)}
+        events = [self._event(EventName.LOGIN_FAILED, user_id, visit, details)]
+        for bucket in place.filled:
+            details = {"name": self._digest(account), "bucket": bucket.value}
+            events.append(self._event(EventName.LOGIN_FAILED_TOO_OFTEN, user_id, visit, details))
+        await self._service.record(*events)
 
     async def _check_own_password(
         self, claims: Claims, password: str, visit: Visit, failure: EventName
     ) -> User:
         user = await self.get(UUID(claims.subject))
-        session_id = str(claims.family_id)
         now = self._service.clock.now()
-        await self._service.database.write(
-            lambda connection: self._throttle.take_confirmation(connection, session_id, now)
+        place = await self._service.database.write(
+            lambda connection: self._throttle.take_confirmation(
+                connection, family_id=claims.family_id, now=now
+            )
         )
-        matches, _ = await self._passwords.verify(password, user.password_hash)
+        if isinstance(place, Refusal):
+            await self._service.record(self._event(failure, user.id, visit))
+            raise place.error()
+        try:
+            matches, _ = await self._passwords.verify(password, user.password_hash)
+        except BusyError:
+            await self._give_back(place)  # nobody looked at it
+            raise
         if not matches or not user.is_active:
             await self._service.record(self._event(failure, user.id, visit))
             raise WrongPasswordError
-        await self._service.database.write(
-            lambda connection: self._throttle.give_back_confirmation(connection, session_id, now)
-        )
+        await self._give_back(place)
         return user
+
+    async def _give_back(self, place: Place) -> None:
+        await self._service.database.write(lambda connection: give_back(connection, place))
 
     async def _note_registration_on_existing(self, email: EmailAddress, visit: Visit) -> None:
         user = await self._service.database.read(

@@ -1,6 +1,7 @@
-"""The server's log: one line a decision, for people or as JSON; nothing in it that a client could forge.
+"""The server's log: one line a decision, for people or as JSON, that no client can forge.
 
-The library logs through the standard library and configures nothing; here structlog renders those records.
+The library logs through the standard library and configures nothing; here structlog renders those
+records.
 
 Source: docs/security.md, S-LOG-1 to S-LOG-3; OWASP Logging Cheat Sheet.
 """

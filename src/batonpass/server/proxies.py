@@ -1,7 +1,7 @@
 """Who is asking, and by which origin, where proxies stand in front.
 
-X-Forwarded-* is believed only from TRUSTED_PROXIES; the client's address is then the rightmost hop that is
-none of them. Uvicorn's own reading of these headers is off: it would trust 127.0.0.1.
+X-Forwarded-* is believed only from TRUSTED_PROXIES; the client's address is then the rightmost hop
+that is none of them. Uvicorn's own reading of these headers is off: it would trust 127.0.0.1.
 
 Source: docs/security.md, S-THR-4; ASVS 5.0 V4.1.3, V15.3.4.
 """

@@ -97,9 +97,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
             events=[accounts.success_event(user, visit)],
         )
 
-    @router.get(
-        "/me", summary="Who you are", response_model=Me, responses=refusals(401, 503)
-    )
+    @router.get("/me", summary="Who you are", response_model=Me, responses=refusals(401, 503))
     async def me(found: Signed) -> Response:
         user = await accounts.get(UUID(found.subject))
         content = Me(**_account(user).model_dump(), session_id=str(found.family_id))

@@ -1,7 +1,7 @@
 """The settings: environment variables with the prefix BATONPASS_, also from `.env`.
 
-A bad value is one sentence that names the setting and its cure, never a traceback. What is unsafe in
-production, and can be known without asking the database, is listed here as well.
+A bad value is one sentence that names the setting and its cure, never a traceback. What is unsafe
+in production, and can be known without asking the database, is listed here as well.
 
 Source: docs/reference/settings.md.
 """
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = "development"
     database_url: str = "sqlite:///batonpass.db"
-    secret_key_text: str | None = Field(default=None, alias=PREFIX + "SECRET_KEY", repr=False)
+    secret_key_text: str | None = Field(default=None, alias="BATONPASS_SECRET_KEY", repr=False)
     public_url: str | None = None
     access_token_expire_minutes: float = Field(default=ACCESS_TOKEN_EXPIRE_MINUTES, gt=0)
     refresh_token_expire_days: float = Field(default=REFRESH_TOKEN_EXPIRE_DAYS, gt=0)
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     jwt_audience: str = Field(default="batonpass", min_length=1)
     cors_origins: Listed = ()
     cookie_secure_choice: Literal["auto", "true", "false"] = Field(
-        default="auto", alias=PREFIX + "COOKIE_SECURE"
+        default="auto", alias="BATONPASS_COOKIE_SECURE"
     )
     cookie_samesite: Literal["strict", "lax", "none"] = "strict"
     rotation_history_days: float | None = Field(default=None, ge=0)
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
 
     @property
     def cookie_secure(self) -> bool | None:
-        """True and False as said; None: by the request's scheme. Production is always over https."""
+        """True, False, or None: by the request's scheme. Production is always over https."""
         if self.cookie_secure_choice == "auto":
             return True if self.is_production else None
         return self.cookie_secure_choice == "true"
@@ -389,9 +389,7 @@ def _standard(url: str) -> str:
 
 
 def _names() -> list[str]:
-    return [
-        field.alias or PREFIX + name.upper() for name, field in Settings.model_fields.items()
-    ]
+    return [field.alias or PREFIX + name.upper() for name, field in Settings.model_fields.items()]
 
 
 def _unknown_names(environment: os._Environ[str]) -> list[str]:
