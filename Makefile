@@ -18,7 +18,7 @@ check: setup ## lint, format, types, import layers, TypeScript, known vulnerabil
 fix: setup ## repair what the linters can repair, and format
 	@.venv/bin/python -m tools.fix
 
-lock: ## write requirements/*.txt anew, and complete package-lock.json
+lock: ## write requirements/*.txt anew, and what package-lock.json lacks
 	@tools/python -m tools.lock
 	@tools/python -m tools.node_lock
 

@@ -1,4 +1,4 @@
-"""Completes package-lock.json: every platform's build of a package stands in it, not only ours.
+"""`make lock`, the npm half: package-lock.json as the package.json files ask, for every platform.
 
 npm leaves out the optional packages that its registry did not give it (a mirror that keeps one
 platform's), and `npm ci` then refuses the lock everywhere. Version and platform are known without
@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tools.steps import ROOT, explained
+from tools import setup
+from tools.steps import ROOT, command, explained
 
 SYSTEMS = r"aix|android|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32"
 MACHINES = r"arm64|arm|ia32|loong64|mips64el|ppc64|riscv64|s390x|x64"
@@ -25,11 +26,16 @@ Entry = dict[
 
 
 def main() -> None:
-    """Complete the project's own lock file."""
-    path = ROOT / "package-lock.json"
-    if path.exists():
-        for place in complete(path):
-            print(f"  + {place}, without a hash")
+    """Bring the project's own lock file up to date, and complete it."""
+    if not (ROOT / "package.json").exists():
+        return
+    setup.make_venv()
+    setup.install_node()
+    npm = ("npm", "install", "--package-lock-only", "--ignore-scripts")
+    command(*npm, what="Locking the Node packages")
+    for place in complete(ROOT / "package-lock.json"):
+        print(f"  + {place}, without a hash")
+    print("  ✓ package-lock.json")
 
 
 def complete(path: Path) -> list[str]:
