@@ -101,7 +101,7 @@ class AccessTokens:
         self._same_claims = _write_json(same)[:-1]
         self._headers: dict[str, bytes] = {}
 
-    def issue(
+    def issue(  # noqa: PLR0913 - the claims, each by its name
         self,
         *,
         subject: str,

@@ -1,0 +1,62 @@
+/**
+ * The server's token answer, and a token's way from tab to tab. A token is never written anywhere.
+ */
+import type { Token } from "./machine.ts";
+
+/** The token answer, as contract.md has it. */
+interface Grant {
+  readonly access_token: string;
+  readonly expires_in: number;
+  readonly session_id: string;
+  readonly generation: number;
+}
+
+/** A token on its way to another tab, whose clock began at another time. */
+export type SentToken = Omit<Token, "receivedAt" | "expiresAt"> & {
+  readonly ageMs: number;
+  readonly lifeMs: number;
+};
+
+/** Anything else with status 200, such as a hotel's login page, is no token answer. */
+function isGrant(json: unknown): json is Grant {
+  const grant = json as Partial<Grant> | null;
+  return (
+    typeof grant?.access_token === "string" &&
+    typeof grant.expires_in === "number" &&
+    typeof grant.session_id === "string" &&
+    typeof grant.generation === "number"
+  );
+}
+
+/** The token in the server's answer; null where it is none. Its life counts from `askedAt`: late is safe. */
+export function readToken(json: unknown, askedAt: number, family: string | null): Token | null {
+  if (!isGrant(json)) return null;
+  return {
+    accessToken: json.access_token,
+    userId: userIdOf(json.access_token) ?? json.session_id,
+    sessionId: json.session_id,
+    generation: json.generation,
+    receivedAt: askedAt,
+    expiresAt: askedAt + json.expires_in * 1_000,
+    hint: family && `${family}.${json.generation}`,
+  };
+}
+
+/** The subject, as the token itself states it: good enough for a face, checked by nobody. */
+export function userIdOf(accessToken: string): string | null {
+  try {
+    const payload = accessToken.split(".")[1] ?? "";
+    const claims = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    return typeof claims.sub === "string" ? claims.sub : null;
+  } catch {
+    return null; // not a JWT
+  }
+}
+
+export function pack({ receivedAt, expiresAt, ...token }: Token, now: number): SentToken {
+  return { ...token, ageMs: now - receivedAt, lifeMs: expiresAt - now };
+}
+
+export function unpack({ ageMs, lifeMs, ...token }: SentToken, now: number): Token {
+  return { ...token, receivedAt: now - ageMs, expiresAt: now + lifeMs };
+}
