@@ -204,13 +204,13 @@ export function createSession(options: SessionOptions = {}): Session {
     const hint = hintNow();
     const raw = rawOf(hint);
     const token = tokenOf(state);
-    if (token) {
-      const event = cookieEvent(compareHint(hint, token), restored, raw === seenHint);
-      if (event?.type !== "logged-out-in-tab") seenHint = raw;
-      if (event) dispatch(event);
-    } else if (hint !== "logged-out" && raw !== null && raw !== seenHint) {
-      dispatch({ type: "strange-cookie" });
-    }
+    const finding = token ? compareHint(hint, token) : "another";
+    if (finding === "as-known") seenHint = null;
+    const event = cookieEvent(finding, restored || !token);
+    const isNews = raw !== seenHint || finding === "gone";
+    if (!event || !isNews || (!token && (raw === null || hint === "logged-out"))) return;
+    seenHint = raw;
+    dispatch(event);
   }
 
   // ---- life
@@ -412,17 +412,23 @@ const isSuccessor = (token: Token, of: Token): boolean =>
 const rawOf = (hint: ReturnType<typeof readHint>): string | null =>
   typeof hint === "string" ? hint : (hint?.raw ?? null);
 
-/** What to do about what the cookie tells; a strange one that was `seen` already has been acted upon. */
+/** What to do about what the cookie tells. */
 function cookieEvent(
   finding: ReturnType<typeof compareHint>,
   restored: boolean,
-  seen: boolean,
 ): SessionEvent | null {
-  if (finding === "logged-out") return { type: "logged-out-in-tab" };
-  // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is over,
-  // and the next refresh says so.
-  if (finding === "gone") return restored ? { type: "logged-out-in-tab" } : null;
-  if (finding === "as-known" || seen) return null;
-  if (finding === "another" && restored) return { type: "strange-cookie" };
-  return { type: "refresh-needed", usable: finding === "went-back" };
+  switch (finding) {
+    case "as-known":
+      return null;
+    case "logged-out":
+      return { type: "logged-out-in-tab" };
+    case "gone":
+      // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is
+      // over, and the next refresh says so.
+      return restored ? { type: "logged-out-in-tab" } : null;
+    case "another":
+      return restored ? { type: "strange-cookie" } : { type: "refresh-needed", usable: false };
+    case "went-back":
+      return { type: "refresh-needed", usable: true };
+  }
 }

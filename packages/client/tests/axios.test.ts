@@ -2,12 +2,15 @@ import { Readable } from "node:stream";
 import axios, { CanceledError } from "axios";
 import { describe, expect } from "vitest";
 import { SessionExpiredError, SessionUnavailableError } from "../src/errors.ts";
-import { ANNA, test, until } from "./support/world.ts";
+import { ANNA, BERT, test, until } from "./support/world.ts";
 
 const REFRESH = "/auth/refresh";
 
 describe("a 401", () => {
-  test("50 at once share one refresh, and each request is retried once", async ({ server, tab }) => {
+  test("50 at once share one refresh, and each request is retried once", async ({
+    server,
+    tab,
+  }) => {
     server.expireAccessTokens();
     const paths = Array.from({ length: 50 }, (_, n) => `/api/items/${n}`);
 
@@ -40,14 +43,19 @@ describe("a 401", () => {
     tab,
   }) => {
     for (let n = 0; n < 20; n += 1) {
-      await expect(tab.api.get("/api/always-401")).rejects.toMatchObject({ response: { status: 401 } });
+      await expect(tab.api.get("/api/always-401")).rejects.toMatchObject({
+        response: { status: 401 },
+      });
     }
 
     expect(server.count(REFRESH)).toBe(1);
     expect(tab.session.getSnapshot().status).toBe("authenticated");
   });
 
-  test("from such an endpoint is believed again once the token is older", async ({ server, tab }) => {
+  test("from such an endpoint is believed again once the token is older", async ({
+    server,
+    tab,
+  }) => {
     await tab.api.get("/api/always-401").catch(() => {});
     tab.clock.advance(31_000);
     server.expireAccessTokens();
@@ -147,21 +155,36 @@ describe("a waiting request", () => {
   });
 
   test("is never sent with another user's token", async ({ server, browser, tab }) => {
-    const other = browser.open();
-    await other.session.ready();
+    const impatient = browser.open({ host: { locks: () => null } });
+    await impatient.session.ready();
     server.expireAccessTokens();
     const letGo = server.hold(REFRESH);
     const annas = tab.api.post("/api/transfer", { amount: 100 });
     await until(() => server.count(REFRESH) === 1);
+
+    await impatient.session.login(BERT);
+
+    await expect(annas).rejects.toMatchObject({ name: "SessionExpiredError", code: "logged_out" });
     letGo();
-    server.fault(REFRESH, (_, response) => response.writeHead(503).end());
+    expect(server.count("/api/transfer")).toBe(1);
+    expect(tab.session.getSnapshot()).toMatchObject({ userId: BERT.email });
+  });
 
-    const login = other.session.login({ email: "bert@example.com", password: "secret" });
+  test("that had been sent is not repeated with another user's token", async ({
+    server,
+    browser,
+    tab,
+  }) => {
+    const letGo = server.hold("/api/transfer");
+    const annas = tab.api.post("/api/transfer", { amount: 100 });
+    await until(() => server.count("/api/transfer") === 1);
+    server.expireAccessTokens();
+    await browser.open().session.login(BERT);
+    await until(() => tab.session.getSnapshot().userId === BERT.email);
+    letGo();
 
-    await expect(annas).rejects.toThrow();
-    await login;
-    const sent = server.seen.filter(({ path }) => path === "/api/transfer");
-    expect(sent).toHaveLength(1);
+    await expect(annas).rejects.toMatchObject({ name: "SessionExpiredError" });
+    expect(server.count("/api/transfer")).toBe(1);
   });
 });
 
@@ -177,9 +200,13 @@ describe("a body", () => {
   }) => {
     server.expireAccessTokens();
 
-    await tab.api.post("/api/echo", { text: "Grüße", n: [1, { deep: true }] }, {
-      transformRequest: [(data) => `(${JSON.stringify(data)})`],
-    });
+    await tab.api.post(
+      "/api/echo",
+      { text: "Grüße", n: [1, { deep: true }] },
+      {
+        transformRequest: [(data) => `(${JSON.stringify(data)})`],
+      },
+    );
 
     const [first, second] = server.seen.filter(({ path }) => path === "/api/echo");
     expect(first?.body.toString()).toBe('({"text":"Grüße","n":[1,{"deep":true}]})');
@@ -274,7 +301,10 @@ describe("the token", () => {
     expect(JSON.stringify((error as { config: unknown }).config)).not.toContain("Bearer");
   });
 
-  test("is added again when a plugin sends the whole request once more", async ({ server, tab }) => {
+  test("is added again when a plugin sends the whole request once more", async ({
+    server,
+    tab,
+  }) => {
     const answer = await tab.api.get("/api/items");
     server.expireAccessTokens();
 

@@ -116,7 +116,8 @@ export async function startServer(): Promise<Server> {
       case "/auth/refresh":
         return refresh(request, response);
       case "/auth/logout": {
-        for (const family of [familyOf(request)[0], bearer(at)]) if (family) family.ended ??= "logout";
+        for (const family of [familyOf(request)[0], bearer(at)])
+          if (family) family.ended ??= "logout";
         const gone = "=; Path=/; Max-Age=0";
         response.setHeader("set-cookie", [`refresh_token${gone}`, `session_state${gone}`]);
         response.writeHead(204).end();
@@ -144,7 +145,12 @@ export async function startServer(): Promise<Server> {
     if (path === "/api/public") return send(response, 200, { authorization: at.authorization });
     if (!family) return refuse(response, 401, "token_invalid");
     if (family.ended) return refuse(response, 401, "session_revoked", { reason: family.ended });
-    send(response, 200, { user: family.user, path, type: at.type, body: at.body.toString("base64") });
+    send(response, 200, {
+      user: family.user,
+      path,
+      type: at.type,
+      body: at.body.toString("base64"),
+    });
   }
 
   const http = createServer(async (request, response) => {

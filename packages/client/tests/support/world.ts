@@ -1,4 +1,4 @@
-import { type TestAPI, test as base } from "vitest";
+import { test as base, type TestAPI } from "vitest";
 import { type Browser, startBrowser, type Tab } from "./browser.ts";
 import { type Server, startServer } from "./server.ts";
 
