@@ -1,6 +1,7 @@
-import { defineConfig } from "vitest/config";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 /** Node has real Web Locks and a real BroadcastChannel: no browser is imitated here. */
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: { name: "client", environment: "node", include: ["tests/**/*.test.ts"] },
 });
+export default config;

@@ -87,71 +87,81 @@ export async function startServer(): Promise<Server> {
       accessTokens.has(authorization?.replace("Bearer ", "") ?? ""),
     );
 
-  function refresh(request: IncomingMessage, response: ServerResponse): void {
-    const [family, generation] = familyOf(request);
-    if (!family) return refuse(response, 401, "refresh_missing");
-    if (family.ended) return refuse(response, 401, "refresh_revoked", { reason: family.ended });
-    const behind = family.generation - generation;
-    if (behind > server.grace) {
-      family.ended = "reused";
-      return refuse(response, 401, "refresh_reused");
-    }
-    if (behind === 0) family.generation += 1;
-    answerToken(response, family);
-  }
+  type Route = (at: Seen, request: IncomingMessage, response: ServerResponse) => void;
 
-  function auth(path: string, request: IncomingMessage, at: Seen, response: ServerResponse): void {
+  const logIn: Route = (at, request, response) => {
     const form = new URLSearchParams(at.body.toString());
-    switch (path) {
-      case "/auth/token": {
-        if (form.get("password") !== "secret") return refuse(response, 401, "invalid_credentials");
-        const user = form.get("username") ?? "";
-        const id = `0199-${String(families.size + 1).padStart(8, "0")}`;
-        const family = { id, user, generation: 0, ended: null, accessTokens: new Set<string>() };
-        const [replaced] = familyOf(request);
-        if (replaced) replaced.ended ??= "logout";
-        families.set(id, family);
-        return answerToken(response, family);
-      }
-      case "/auth/refresh":
-        return refresh(request, response);
-      case "/auth/logout": {
-        for (const family of [familyOf(request)[0], bearer(at)])
-          if (family) family.ended ??= "logout";
-        const gone = "=; Path=/; Max-Age=0";
-        response.setHeader("set-cookie", [`refresh_token${gone}`, `session_state${gone}`]);
-        response.writeHead(204).end();
-        return;
-      }
-      case "/auth/register":
-        return send(response, 201, { id: "7", email: JSON.parse(at.body.toString()).email });
-      default: {
-        const family = bearer(at);
-        if (!family) return refuse(response, 401, "token_invalid");
-        const { password, current_password } = JSON.parse(at.body.toString());
-        if ((password ?? current_password) !== "secret") {
-          return refuse(response, 403, "wrong_password");
-        }
-        family.generation += 1;
-        return answerToken(response, family);
-      }
+    if (form.get("password") !== "secret") {
+      refuse(response, 401, "invalid_credentials");
+      return;
     }
-  }
+    const user = form.get("username") ?? "";
+    const id = `0199-${String(families.size + 1).padStart(8, "0")}`;
+    const family = { id, user, generation: 0, ended: null, accessTokens: new Set<string>() };
+    const [replaced] = familyOf(request);
+    if (replaced) replaced.ended ??= "logout";
+    families.set(id, family);
+    answerToken(response, family);
+  };
 
-  function api(path: string, at: Seen, response: ServerResponse): void {
+  const refresh: Route = (_, request, response) => {
+    const [family, generation] = familyOf(request);
+    const behind = family ? family.generation - generation : 0;
+    if (!family) {
+      refuse(response, 401, "refresh_missing");
+    } else if (family.ended) {
+      refuse(response, 401, "refresh_revoked", { reason: family.ended });
+    } else if (behind > server.grace) {
+      family.ended = "reused";
+      refuse(response, 401, "refresh_reused");
+    } else {
+      if (behind === 0) family.generation += 1;
+      answerToken(response, family);
+    }
+  };
+
+  const logOut: Route = (at, request, response) => {
+    for (const family of [familyOf(request)[0], bearer(at)]) if (family) family.ended ??= "logout";
+    const gone = "=; Path=/; Max-Age=0";
+    response.setHeader("set-cookie", [`refresh_token${gone}`, `session_state${gone}`]);
+    response.writeHead(204).end();
+  };
+
+  const register: Route = ({ body }, _, response) =>
+    send(response, 201, { id: "7", email: JSON.parse(body.toString()).email });
+
+  const changeRights: Route = (at, _, response) => {
     const family = bearer(at);
-    if (path === "/api/always-401") return refuse(response, 401, "token_invalid");
-    if (path === "/api/confirm-first") return refuse(response, 401, "login_required_again");
-    if (path === "/api/public") return send(response, 200, { authorization: at.authorization });
-    if (!family) return refuse(response, 401, "token_invalid");
-    if (family.ended) return refuse(response, 401, "session_revoked", { reason: family.ended });
-    send(response, 200, {
-      user: family.user,
-      path,
-      type: at.type,
-      body: at.body.toString("base64"),
-    });
-  }
+    const { password, current_password } = JSON.parse(at.body.toString());
+    if (!family) {
+      refuse(response, 401, "token_invalid");
+    } else if ((password ?? current_password) !== "secret") {
+      refuse(response, 403, "wrong_password");
+    } else {
+      family.generation += 1;
+      answerToken(response, family);
+    }
+  };
+
+  const anything: Route = (at, _, response) => {
+    const { path, type, body } = at;
+    const family = bearer(at);
+    if (!family) refuse(response, 401, "token_invalid");
+    else if (family.ended) refuse(response, 401, "session_revoked", { reason: family.ended });
+    else send(response, 200, { user: family.user, path, type, body: body.toString("base64") });
+  };
+
+  const routes: Record<string, Route> = {
+    "/auth/token": logIn,
+    "/auth/refresh": refresh,
+    "/auth/logout": logOut,
+    "/auth/register": register,
+    "/auth/password": changeRights,
+    "/auth/confirm": changeRights,
+    "/api/always-401": (_, __, response) => refuse(response, 401, "token_invalid"),
+    "/api/confirm-first": (_, __, response) => refuse(response, 401, "login_required_again"),
+    "/api/public": ({ authorization }, _, response) => send(response, 200, { authorization }),
+  };
 
   const http = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -166,8 +176,7 @@ export async function startServer(): Promise<Server> {
     if (fault && fault.times > 0) {
       fault.times -= 1;
       fault.fault(at, response);
-    } else if (path.startsWith("/auth/")) auth(path, request, at, response);
-    else api(path, at, response);
+    } else (routes[path] ?? anything)(at, request, response);
   });
   await new Promise<void>((listening) => http.listen(0, "127.0.0.1", listening));
 
