@@ -24,6 +24,8 @@ export interface Browser {
   readonly jar: Map<string, string>;
   online: boolean;
   readonly open: (options?: SessionOptions) => Tab;
+  /** A page whose session nobody has started. */
+  readonly openStopped: (options?: SessionOptions) => Omit<Tab, "close">;
   readonly close: () => void;
 }
 
@@ -56,7 +58,22 @@ export function startBrowser(server: Server): Browser {
     jar,
     online: true,
 
-    open(options = {}) {
+    open(options) {
+      const page = browser.openStopped(options);
+      const stop = page.session.start();
+      const tab: Tab = {
+        ...page,
+        close() {
+          stop();
+          page.clock.advance(0);
+          tabs.delete(tab);
+        },
+      };
+      tabs.add(tab);
+      return tab;
+    },
+
+    openStopped(options = {}) {
       const clock = createClock();
       const listeners = new Set<(what: What) => void>();
       const host: Partial<Host> = {
@@ -81,22 +98,14 @@ export function startBrowser(server: Server): Browser {
         ...options.host,
       };
       const session = createSession({ ...options, host });
-      const stop = session.start();
-      const tab: Tab = {
+      return {
         session,
         api: attach(axios.create({ baseURL: server.origin, proxy: false }), session),
         clock,
         tell: (what) => {
           for (const listener of listeners) listener(what);
         },
-        close() {
-          stop();
-          clock.advance(0);
-          tabs.delete(tab);
-        },
       };
-      tabs.add(tab);
-      return tab;
     },
 
     close() {
