@@ -1,0 +1,25 @@
+# The one door. Whatever needs more than three lines lives in tools/.
+.DEFAULT_GOAL := help
+.PHONY: setup run test check fix lock help
+export PYTHON
+
+setup: ## install everything into this folder; a second time is quick and harmless
+	@tools/python -m tools.setup
+
+run: setup ## serve on http://localhost:8000 with SQLite
+	@exec .venv/bin/batonpass serve
+
+test: setup ## every test: Python on both databases, TypeScript, a real browser (ONLY=python|typescript|browser)
+	@.venv/bin/python -m tools.test $(ONLY)
+
+check: setup ## lint, format, types, import layers, TypeScript, known vulnerabilities
+	@.venv/bin/python -m tools.check
+
+fix: setup ## repair what the linters can repair, and format
+	@.venv/bin/python -m tools.fix
+
+lock: ## write requirements/*.txt anew
+	@tools/python -m tools.lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,632 @@
+"""Log in, refresh, log out, list, revoke: one method per thing a user does.
+
+The rules are in family.py, the statements in storage/. Here they are put together: which rows a
+deed locks, what it writes in one transaction, what it tells whom after the commit.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from batonpass import family as rules
+from batonpass import ids
+from batonpass.access_tokens import AccessTokens, Claims
+from batonpass.clock import Clock
+from batonpass.errors import (
+    AccessTokenInvalidError,
+    BatonpassError,
+    InvalidCredentialsError,
+    NotFoundError,
+    RefreshTokenExpiredError,
+    RefreshTokenInvalidError,
+    RefreshTokenReusedError,
+    RefreshTokenRevokedError,
+    RefreshTokenSupersededError,
+    SessionRevokedError,
+)
+from batonpass.events import EventName, SecurityEvent
+from batonpass.family import Ending, Family, Verdict
+from batonpass.keys import Keys
+from batonpass.origins import Origin
+from batonpass.policy import Policy
+from batonpass.refresh_tokens import (
+    SECRET_BYTES,
+    RefreshToken,
+    Transport,
+    decode,
+    digest,
+    encode,
+)
+from batonpass.revocations import Revocations
+from batonpass.settling import Settling
+from batonpass.storage.batching import GroupCommit
+from batonpass.storage.engine import Database
+from batonpass.storage.rulings import Bench, Changes, Outcome, Request
+from batonpass.storage.store import Rotation, Store, StoredFamily
+
+security_log = logging.getLogger("batonpass.security")
+
+LOGOUT_ACCEPTS_EXPIRED_BY = timedelta(hours=24)
+_LOGGED_AS = {EventName.REFRESH_TOKEN_REUSED: "authn_token_reuse"}  # OWASP's name in the log
+_EVENT_OF_ENDING = {
+    Ending.LOGOUT: EventName.SESSION_LOGGED_OUT,
+    Ending.EXCESS: EventName.SESSIONS_EXCEEDED,
+}
+
+Guard = Callable[[Connection], bool]
+Deed = Callable[[Connection], None]
+OnEvent = Callable[[SecurityEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """The request that something is done for.
+
+    Attributes:
+        origin: From where it came.
+        request_id: Leads to the log.
+    """
+
+    origin: Origin = field(default_factory=Origin)
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAnswer:
+    """What a login, a refresh or a rights change hands out. Its `repr` shows no token.
+
+    Attributes:
+        access_token: A JWT.
+        expires_in: Seconds that it lives.
+        refresh_token: The current one, as text.
+        max_age: Seconds until the nearer of idle and absolute limit.
+        family: The session it belongs to.
+    """
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    refresh_token: str = field(repr=False)
+    max_age: int
+    family: StoredFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """A session with all that is known of its generations."""
+
+    family: StoredFamily
+    rotations: Sequence[Rotation]
+    events: Sequence[SecurityEvent]
+
+
+class AuthService:
+    """What users do with their sessions."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: Store,
+        keys: Keys,
+        access_tokens: AccessTokens,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
+        """Put the parts together; nothing is asked of the database yet."""
+        self.database = database
+        self.store = store
+        self.policy = policy
+        self.clock = clock
+        self.access_tokens = access_tokens
+        self.revocations = Revocations(database, store, clock, policy.access_token_lifetime)
+        self.settling = Settling(database, store, policy)
+        self._keys = keys
+        self._group_commit = GroupCommit(
+            database, store, Bench(keys.successor, policy), clock, self._after_commit
+        )
+        self._on_event: list[OnEvent] = []
+
+    def on_event(self, handler: OnEvent) -> None:
+        """Have `handler` told of every security event, after its commit."""
+        self._on_event.append(handler)
+
+    async def drain(self) -> None:
+        """Answer what was taken in and write what was noted, before the process stops."""
+        await self._group_commit.drain()
+        await self.settling.write()
+
+    # --- refresh tokens ------------------------------------------------------------------------
+
+    async def create_refresh_token(  # noqa: PLR0913 - what a login may carry, by keyword
+        self,
+        user_id: object,
+        visit: Visit,
+        *,
+        transport: Transport = Transport.COOKIE,
+        persistent: bool = True,
+        replaces: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        guard: Guard | None = None,
+        events: Sequence[SecurityEvent] = (),
+    ) -> TokenAnswer:
+        """Start a family for a user who has just logged in: its refresh token of generation 0.
+
+        Args:
+            user_id: Whose, as the users table has its key.
+            visit: The login's request.
+            transport: How the family's tokens will travel; it keeps it.
+            persistent: "Keep me signed in".
+            replaces: A refresh token that came with the login: its family is ended (S-SES-1).
+            claims: What every access token of the family carries besides ours.
+            guard: Asked once the user's row is locked, whether the login still holds: a password
+                change or a disabling may have overtaken it (S-SES-3).
+            events: What else the login tells, in the same transaction.
+
+        Raises:
+            InvalidCredentialsError: There is no such user, or `guard` said no.
+            StoreUnavailableError: The database is away.
+        """
+        secret = secrets.token_bytes(SECRET_BYTES)
+        replaced = None if replaces is None else decode(self._keys.refresh_mac, replaces)
+
+        def work(connection: Connection) -> tuple[StoredFamily, Changes]:
+            if not self.store.lock_user(connection, user_id):
+                raise InvalidCredentialsError
+            if guard is not None and not guard(connection):
+                raise InvalidCredentialsError
+            now = self.clock.now()
+            changes = Changes()
+            self._make_room(connection, user_id, replaced, visit, changes)
+            stored = StoredFamily(
+                family=_first_generation(digest(secret), self.policy, now),
+                user_id=user_id,
+                created_at=now,
+                transport=transport,
+                persistent=persistent,
+                auth_time=now,
+                claims=claims,
+                origin=visit.origin,
+            )
+            self.store.insert(connection, stored)
+            changes.events += events
+            changes.events.append(_event(EventName.SESSION_CREATED, stored, visit, now))
+            self._write(connection, changes)
+            return stored, changes
+
+        stored, changes = await self.database.write(work)
+        self._after_commit(changes)
+        token = RefreshToken(transport, stored.family.id, 0, secret)
+        return self._answer(stored, token)
+
+    async def validate_refresh_token(self, text: str, transport: Transport) -> StoredFamily:
+        """Look at a refresh token without spending it; nothing changes, whatever it is.
+
+        Raises:
+            RefreshRefusedError: It would yield nothing.
+            RefreshTokenSupersededError: Another tab spent it a moment ago.
+            StoreUnavailableError: The database is away.
+        """
+        request = Request(self._decode(text, transport), self.clock.now())
+
+        def work(connection: Connection) -> Outcome:
+            locked = self.store.lock(connection, [request.token.family_id])
+            bench = Bench(self._keys.successor, self.policy)
+            return bench.rule([request], locked, self.clock.now())[0][0]
+
+        outcome = await self.database.read(work)
+        _raise_unless_answered(outcome)
+        if outcome.stored is None:  # refused above
+            raise RefreshTokenExpiredError
+        return outcome.stored
+
+    async def rotate_refresh_token(
+        self, text: str, transport: Transport, visit: Visit, arrived: datetime | None = None
+    ) -> TokenAnswer:
+        """Pass the baton on: spend a refresh token and answer with its successor.
+
+        Args:
+            text: The token as it came.
+            transport: By which way.
+            visit: The request.
+            arrived: When it came; None: now. How late it is, is judged by this.
+
+        Raises:
+            RefreshRefusedError: Malformed, foreign, expired, revoked or reused.
+            RefreshTokenSupersededError: Another tab spent it a moment ago: try once more.
+            StoreUnavailableError: The database is away; the token is still good.
+
+        Source: RFC 6749 §6; RFC 9700 §4.14.2.
+        """
+        token = self._decode(text, transport)
+        request = Request(token, arrived or self.clock.now(), visit.origin, visit.request_id)
+        outcome = await self._group_commit.submit(request)
+        _raise_unless_answered(outcome)
+        if outcome.stored is None or outcome.successor is None:  # refused above
+            raise RefreshTokenExpiredError
+        return self._answer(outcome.stored, outcome.successor)
+
+    async def revoke_refresh_token(self, text: str, transport: Transport, visit: Visit) -> None:
+        """End the family of a refresh token, whichever of its generations it is: a logout.
+
+        A token that is not ours, or whose family is over, changes nothing and is no error.
+
+        Raises:
+            StoreUnavailableError: The database is away.
+
+        Source: RFC 7009 §2.2 (an invalid token is no error).
+        """
+        token = decode(self._keys.refresh_mac, text)
+        if token is not None and token.transport is transport:
+            await self._end([token.family_id], Ending.LOGOUT, visit)
+
+    # --- sessions, as their user sees them -----------------------------------------------------
+
+    async def log_out(
+        self, visit: Visit, *, refresh_token: str | None, transport: Transport, bearer: str | None
+    ) -> None:
+        """End the session that a refresh token and/or an access token belongs to.
+
+        Raises:
+            StoreUnavailableError: The database is away.
+        """
+        if refresh_token is not None:
+            await self.revoke_refresh_token(refresh_token, transport, visit)
+        if bearer is not None:
+            try:
+                claims = self.access_tokens.verify(
+                    bearer, self.clock.now(), expired_by=LOGOUT_ACCEPTS_EXPIRED_BY
+                )
+            except AccessTokenInvalidError:
+                return
+            await self._end([claims.family_id], Ending.LOGOUT, visit)
+
+    async def check_access_token(self, token: str) -> Claims:
+        """Verify an access token, and that its session has not ended since it was issued.
+
+        Raises:
+            AccessTokenInvalidError: It is malformed, foreign or over.
+            SessionRevokedError: Its session has been ended.
+            StoreUnavailableError: Whether it has been ended cannot be known.
+        """
+        now = self.clock.now()
+        claims = self.access_tokens.verify(token, now)
+        ended = await self.revocations.check(claims.family_id)
+        if ended is not None:
+            raise SessionRevokedError(reason=ended.value)
+        self.settling.note(claims.family_id, claims.generation, claims.issued_at, now)
+        return claims
+
+    async def list_sessions(self, user_id: object | None) -> list[StoredFamily]:
+        """List a user's sessions, or (None) everybody's, newest first; ended ones for a day."""
+        now = self.clock.now()
+        families = await self.database.read(
+            lambda connection: self.store.list_of(connection, user_id, now)
+        )
+        return [self._closed_if_over(stored, now) for stored in families]
+
+    async def get_session(self, user_id: object, family_id: UUID) -> Lineage:
+        """Show one session of a user with its lineage.
+
+        Raises:
+            NotFoundError: There is none, or it is another user's.
+        """
+
+        def work(connection: Connection) -> Lineage:
+            stored = self.store.get(connection, family_id)
+            if stored is None or stored.user_id != user_id:
+                raise NotFoundError
+            return Lineage(
+                family=self._closed_if_over(stored, self.clock.now()),
+                rotations=self.store.rotations_of(connection, family_id),
+                events=self.store.events_in(connection, family_id),
+            )
+
+        return await self.database.read(work)
+
+    async def revoke_session(self, user_id: object, family_id: UUID, visit: Visit) -> None:
+        """End one session of a user.
+
+        Raises:
+            NotFoundError: There is none, or it is another user's.
+            StoreUnavailableError: The database is away.
+        """
+        await self.get_session(user_id, family_id)
+        await self._end([family_id], Ending.REVOKED, visit)
+
+    async def end_sessions(
+        self,
+        user_id: object,
+        visit: Visit,
+        *,
+        reason: Ending = Ending.REVOKED,
+        keep: UUID | None = None,
+    ) -> int:
+        """End all sessions of a user but `keep`; a login in flight is over too.
+
+        Returns:
+            How many were ended.
+        """
+
+        def work(connection: Connection) -> Changes:
+            changes = Changes()
+            self.store.lock_user(connection, user_id)
+            live = self.store.lock_live_of(connection, user_id)
+            others = [stored for stored in live if stored.family.id != keep]
+            self._add_endings(changes, others, reason, visit)
+            self._write(connection, changes)
+            return changes
+
+        changes = await self.database.write(work)
+        self._after_commit(changes)
+        return len(changes.ended)
+
+    async def end_everything(self, visit: Visit, *, begun_before: datetime | None = None) -> None:
+        """Declare every session from before a moment over, everybody's (a restored backup)."""
+        moment = begun_before or self.clock.now()
+
+        def work(connection: Connection) -> None:
+            self.store.set_not_before(connection, moment)
+            event = SecurityEvent(
+                name=EventName.ADMINISTERED,
+                at=self.clock.now(),
+                origin=visit.origin,
+                details={"deed": "sessions_revoked", "begun_before": moment.isoformat()},
+            )
+            self.store.add_events(connection, [event])
+
+        await self.database.write(work)
+        await self.revocations.poll()
+
+    async def change_rights(
+        self,
+        family_id: UUID,
+        visit: Visit,
+        *,
+        deed: Deed | None = None,
+        event: EventName | None = None,
+        ends_others: Ending | None = None,
+    ) -> TokenAnswer:
+        """Move a family on after its user proved to be there: whoever shares it is left behind.
+
+        Args:
+            family_id: The session in which the password was given.
+            visit: The request.
+            deed: What else belongs into the transaction (the new password), run first, once the
+                user's row is locked; what it raises undoes everything.
+            event: What this was, for the security events.
+            ends_others: Why every other session of the user ends; None: they live on.
+
+        Raises:
+            SessionRevokedError: The session has ended meanwhile.
+            StoreUnavailableError: The database is away.
+        """
+        secret = secrets.token_bytes(SECRET_BYTES)
+
+        def work(connection: Connection) -> tuple[StoredFamily, Changes]:
+            found = self.store.get(connection, family_id)
+            if found is None:
+                raise SessionRevokedError(reason=Ending.EXPIRED.value)
+            self.store.lock_user(connection, found.user_id)
+            if deed is not None:
+                deed(connection)
+            live = self.store.lock_live_of(connection, found.user_id)
+            now = self.clock.now()
+            stored = next((one for one in live if one.family.id == family_id), None)
+            if stored is None or stored.family.is_over(self.policy, now):
+                reason = found.family.ended_reason or Ending.EXPIRED
+                raise SessionRevokedError(reason=reason.value)
+            changes = Changes()
+            moved = replace(
+                stored,
+                family=rules.change_rights(stored.family, digest(secret), self.policy, now),
+                auth_time=now,
+                origin=visit.origin,
+            )
+            changes.families[family_id] = moved
+            if event is not None:
+                changes.events.append(_event(event, moved, visit, now))
+            if ends_others is not None:
+                others = [one for one in live if one.family.id != family_id]
+                self._add_endings(changes, others, ends_others, visit)
+            self._write(connection, changes)
+            return moved, changes
+
+        moved, changes = await self.database.write(work)
+        self._after_commit(changes)
+        token = RefreshToken(moved.transport, family_id, moved.family.generation, secret)
+        return self._answer(moved, token)
+
+    # --- events --------------------------------------------------------------------------------
+
+    async def list_events(
+        self, user_id: object, *, before: UUID | None = None, limit: int = 50
+    ) -> list[tuple[UUID, SecurityEvent]]:
+        """List a user's security events, newest first, each with its id."""
+        return await self.database.read(
+            lambda connection: self.store.events_of(connection, user_id, before=before, limit=limit)
+        )
+
+    async def record(self, *events: SecurityEvent) -> None:
+        """Write events that belong to no other deed, and tell the handlers."""
+        await self.database.write(lambda connection: self.store.add_events(connection, events))
+        self._after_commit(Changes(events=list(events)))
+
+    async def purge(self) -> dict[str, int]:
+        """Delete what nobody can need any more; returns how many rows went, by table."""
+        return await self.database.write(
+            lambda connection: self.store.purge(
+                connection,
+                self.clock.now(),
+                absolute_limit=self.policy.absolute_limit,
+                access_token_lifetime=self.policy.access_token_lifetime,
+                history=self.policy.history,
+            )
+        )
+
+    # --- how -----------------------------------------------------------------------------------
+
+    def _decode(self, text: str, transport: Transport) -> RefreshToken:
+        token = decode(self._keys.refresh_mac, text)
+        if token is None or token.transport is not transport:
+            raise RefreshTokenInvalidError
+        return token
+
+    def _answer(self, stored: StoredFamily, token: RefreshToken) -> TokenAnswer:
+        now = self.clock.now()
+        family = stored.family
+        left = min(family.expires_at, family.rotated_at + self.policy.idle_limit) - now
+        lifetime = min(self.policy.access_token_lifetime, max(left, timedelta(seconds=1)))
+        access_token = self.access_tokens.issue(
+            subject=str(stored.user_id),
+            family_id=family.id,
+            generation=token.generation,
+            auth_time=stored.auth_time,
+            now=now,
+            lifetime=lifetime,
+            extra=stored.claims,
+        )
+        return TokenAnswer(
+            access_token=access_token,
+            expires_in=int(lifetime.total_seconds()),
+            refresh_token=encode(self._keys.refresh_mac[0], token),
+            max_age=max(round(left.total_seconds()), 0),
+            family=stored,
+        )
+
+    def _make_room(
+        self,
+        connection: Connection,
+        user_id: object,
+        replaced: RefreshToken | None,
+        visit: Visit,
+        changes: Changes,
+    ) -> None:
+        """End the family that a new login replaces, and the oldest beyond the user's limit."""
+        now = self.clock.now()
+        live = [
+            stored.family.id
+            for stored in self.store.list_of(connection, user_id, now)
+            if stored.family.ended_at is None
+            and not stored.family.is_over(self.policy, now)
+            and (replaced is None or stored.family.id != replaced.family_id)
+        ]
+        excess = set(live[self.policy.sessions_per_user - 1 :])  # newest first: the oldest end
+        leaving = excess if replaced is None else excess | {replaced.family_id}
+        if not leaving:
+            return
+        for stored in self.store.lock(connection, leaving).families.values():
+            reason = Ending.EXCESS if stored.family.id in excess else Ending.LOGOUT
+            self._add_endings(changes, [stored], reason, visit)
+
+    async def _end(self, family_ids: Sequence[UUID], reason: Ending, visit: Visit) -> None:
+        def work(connection: Connection) -> Changes:
+            changes = Changes()
+            locked = self.store.lock(connection, family_ids)
+            self._add_endings(changes, list(locked.families.values()), reason, visit)
+            self._write(connection, changes)
+            return changes
+
+        self._after_commit(await self.database.write(work))
+
+    def _add_endings(
+        self, changes: Changes, families: Sequence[StoredFamily], reason: Ending, visit: Visit
+    ) -> None:
+        now = self.clock.now()
+        for stored in families:
+            if stored.family.ended_at is not None:
+                continue
+            over = stored.family.is_over(self.policy, now)
+            why = Ending.EXPIRED if over else reason
+            after = replace(stored, family=rules.end(stored.family, why, now))
+            changes.families[after.family.id] = after
+            changes.ended.append((after.family.id, why))
+            name = _EVENT_OF_ENDING.get(why, EventName.TOKEN_REVOKED)
+            changes.events.append(_event(name, after, visit, now))
+
+    def _write(self, connection: Connection, changes: Changes) -> None:
+        self.store.save(connection, list(changes.families.values()))
+        self.store.add_revocations(connection, changes.ended, self.clock.now())
+        self.store.add_events(connection, changes.events)
+
+    def _after_commit(self, changes: Changes) -> None:
+        self.revocations.note(changes.ended, self.clock.now())
+        for event in changes.events:
+            _log(event)
+            for handler in self._on_event:
+                handler(event)
+
+    def _closed_if_over(self, stored: StoredFamily, now: datetime) -> StoredFamily:
+        """Show a family whose time is over as ended, although nobody has come to close it."""
+        family = stored.family
+        if family.ended_at is not None or not family.is_over(self.policy, now):
+            return stored
+        over_at = min(family.expires_at, family.rotated_at + self.policy.idle_limit)
+        return replace(stored, family=rules.end(family, Ending.EXPIRED, over_at))
+
+
+_REFUSALS: Mapping[Verdict, type[BatonpassError]] = {
+    Verdict.INVALID: RefreshTokenInvalidError,
+    Verdict.EXPIRED: RefreshTokenExpiredError,
+    Verdict.REUSED: RefreshTokenReusedError,
+    Verdict.SUPERSEDED: RefreshTokenSupersededError,
+}
+
+
+def _raise_unless_answered(outcome: Outcome) -> None:
+    verdict = outcome.ruling.verdict
+    if verdict is Verdict.REVOKED:
+        ended_reason = None if outcome.stored is None else outcome.stored.family.ended_reason
+        raise RefreshTokenRevokedError(reason=(ended_reason or Ending.REVOKED).value)
+    refusal = _REFUSALS.get(verdict)
+    if refusal is not None:
+        raise refusal
+
+
+def _first_generation(token: bytes, policy: Policy, now: datetime) -> Family:
+    return Family(
+        id=ids.new_id(now),
+        token=token,
+        nonce=None,
+        generation=0,
+        recoverable_from=0,
+        rights_changed=False,
+        window_generation=0,
+        window_started_at=None,
+        rotated_at=now,
+        expires_at=now + policy.absolute_limit,
+        ended_at=None,
+        ended_reason=None,
+        shown_at=now,
+    )
+
+
+def _event(name: EventName, stored: StoredFamily, visit: Visit, now: datetime) -> SecurityEvent:
+    return SecurityEvent(
+        name=name,
+        at=now,
+        user_id=stored.user_id,
+        family_id=stored.family.id,
+        origin=visit.origin,
+        request_id=visit.request_id,
+        details={"reason": stored.family.ended_reason},
+    )
+
+
+def _log(event: SecurityEvent) -> None:
+    security_log.info(
+        _LOGGED_AS.get(event.name, event.name.value),
+        extra={
+            "user_id": None if event.user_id is None else str(event.user_id),
+            "session_id": None if event.family_id is None else str(event.family_id),
+            "ip": event.origin.ip,
+            "device": event.origin.device,
+            "request_id": event.request_id,
+            "details": dict(event.details),
+        },
+    )

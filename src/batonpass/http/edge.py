@@ -1,0 +1,128 @@
+"""What a request says of itself: its path, its cookies, where it comes from, how its tokens travel.
+
+One object an app, shared by gate, routes and dependencies, so that no two of them read a header
+differently.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from starlette._utils import get_route_path  # the one reading of mounts and root_path
+from starlette.types import Scope
+
+from batonpass.auth_service import AuthService, Visit
+from batonpass.http.cookies import CookiePolicy
+from batonpass.http.csrf import CsrfPolicy
+from batonpass.http.devices import address, device_name
+from batonpass.origins import Origin
+from batonpass.refresh_tokens import Transport
+
+AddressOf = Callable[[Scope], str | None]
+OriginOf = Callable[[Scope], str]
+Headers = list[tuple[bytes, bytes]]
+
+
+def peer_address(scope: Scope) -> str | None:
+    """Return the address at the other end of the connection; no header is believed."""
+    client = scope.get("client")
+    return address(client[0]) if client else None
+
+
+def request_origin(scope: Scope) -> str:
+    """Return the origin that the request was sent to, as its own head says."""
+    host = header(scope, b"host") or ""
+    return f"{scope.get('scheme', 'http')}://{host}"
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return a request header's first value."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """How one app's requests are read.
+
+    Attributes:
+        service: What they act on.
+        prefix: Under which our routes stand.
+        cookie_secure: True and False as said; None: Secure on https, plain names on http.
+        cookie_samesite: The cookies' SameSite.
+        own_origin: The origin that users see; None: what the request says.
+        allowed_origins: Other origins that may send credentials.
+        address_of: Reads the client's address.
+        origin_of: Reads the origin a request was sent to.
+    """
+
+    service: AuthService
+    prefix: str = "/auth"
+    cookie_secure: bool | None = None
+    cookie_samesite: Literal["strict", "lax", "none"] = "strict"
+    own_origin: str | None = None
+    allowed_origins: frozenset[str] = field(default_factory=frozenset)
+    address_of: AddressOf = peer_address
+    origin_of: OriginOf = request_origin
+
+    def path(self, scope: Scope) -> str:
+        """Return the path inside the app, mounts and root_path taken off."""
+        return get_route_path(scope)
+
+    def cookies(self, scope: Scope) -> CookiePolicy:
+        """Return the cookie names and attributes that hold for this request."""
+        if self.cookie_secure is None:
+            secure = self.origin_of(scope).startswith("https:")
+        else:
+            secure = self.cookie_secure
+        return self._secure_cookies if secure else self._plain_cookies
+
+    def visit(self, scope: Scope) -> Visit:
+        """Return from where the request comes, as the session list will show it."""
+        return Visit(
+            origin=Origin(self.address_of(scope), device_name(header(scope, b"user-agent"))),
+            request_id=scope.get("state", {}).get("request_id"),
+        )
+
+    def may_use_body(self, scope: Scope) -> bool:
+        """Whether a refresh token may travel in the body: no sign of a browser (S-RT-10)."""
+        present = {name for name, _ in scope["headers"]}
+        return present.isdisjoint((b"cookie", b"origin", b"sec-fetch-site"))
+
+    def login_transport(self, scope: Scope) -> Transport:
+        """Return how the tokens of a login made by this request will travel."""
+        asked = (header(scope, b"x-token-transport") or "").strip().lower() == "body"
+        return Transport.BODY if asked and self.may_use_body(scope) else Transport.COOKIE
+
+    def check_csrf(self, scope: Scope) -> None:
+        """Refuse what a page that is not ours sent.
+
+        Raises:
+            CsrfError: It comes from elsewhere.
+        """
+        headers = scope["headers"]
+        self._csrf.check(
+            scope["method"],
+            headers,
+            has_cookie=any(name == b"cookie" for name, _ in headers),
+            request_origin=self.origin_of(scope),
+        )
+
+    @cached_property
+    def _csrf(self) -> CsrfPolicy:
+        return CsrfPolicy(
+            own_origin=self.own_origin,
+            allowed_origins=self.allowed_origins,
+            cookies_cross_site=self.cookie_samesite == "none",
+        )
+
+    @cached_property
+    def _secure_cookies(self) -> CookiePolicy:
+        return CookiePolicy(secure=True, samesite=self.cookie_samesite)
+
+    @cached_property
+    def _plain_cookies(self) -> CookiePolicy:
+        return CookiePolicy(secure=False, samesite=self.cookie_samesite)

@@ -1,0 +1,169 @@
+"""The gate: a pure-ASGI middleware in front of an app's routes.
+
+It answers POST /auth/refresh itself (an empty FastAPI route costs more than a rotation), holds what
+is true of every request under the prefix (CSRF, sizes, no-store), and hides the refresh cookie from
+every other path, so that no handler, debug page or error tracker ever sees it.
+"""
+
+import json
+import logging
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from batonpass.errors import (
+    BatonpassError,
+    BodyTooLargeError,
+    HeadersTooLargeError,
+    InternalError,
+    InvalidRequestError,
+    RefreshTokenInvalidError,
+    RefreshTokenMissingError,
+)
+from batonpass.http.answers import NO_STORE, refusal, token_answer
+from batonpass.http.edge import Edge
+from batonpass.refresh_tokens import Transport
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 16 * 1024
+_CHANGES_SOMETHING = frozenset({"POST", "DELETE", "PUT", "PATCH"})
+_LENGTH_DIGITS = 12  # the HTTP server has refused what is no number
+_COOKIE_READERS = ("/refresh", "/token", "/logout")
+
+
+class ClientGoneError(Exception):
+    """The client left before its request was whole: there is nobody to answer."""
+
+
+class Gate:
+    """Stands innermost among an app's middlewares: CORS, request ids and tracing still apply."""
+
+    def __init__(self, app: ASGIApp, edge: Edge, *, fast: bool = True) -> None:
+        """Wrap `app`; without `fast`, refreshes go through the ordinary route."""
+        self.app = app
+        self.edge = edge
+        self._refresh_path = edge.prefix + "/refresh" if fast else None
+        self._ours = edge.prefix + "/"
+        self._cookie_readers = frozenset(edge.prefix + path for path in _COOKIE_READERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, refuse, or pass on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        path = self.edge.path(scope)
+        if path not in self._cookie_readers:
+            cookies = self.edge.cookies(scope)
+            scope = {**scope, "headers": cookies.hide(scope["headers"])}
+        if scope["type"] == "websocket" or not path.startswith(self._ours):
+            await self.app(scope, receive, send)
+            return
+        try:
+            self._check_head(scope)
+            body = await _read_body(scope, receive)
+        except ClientGoneError:
+            return
+        except BatonpassError as error:
+            await refusal(error)(scope, receive, send)
+            return
+        if path == self._refresh_path and scope["method"] == "POST":
+            response = await refresh(self.edge, scope, body)
+            await response(scope, receive, send)
+            return
+        await self.app(scope, _Replay(body, receive), _no_store(send))
+
+    def _check_head(self, scope: Scope) -> None:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+            raise HeadersTooLargeError
+        if scope["method"] in _CHANGES_SOMETHING:
+            self.edge.check_csrf(scope)
+
+
+async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
+    """Answer POST /auth/refresh: the successor, or a refusal that touches no cookie."""
+    arrived = edge.service.clock.now()
+    try:
+        text, transport = _presented(edge, scope, body)
+        answer = await edge.service.rotate_refresh_token(
+            text, transport, edge.visit(scope), arrived
+        )
+    except BatonpassError as error:
+        return refusal(error)
+    except Exception:
+        logger.exception("refresh_failed")
+        return refusal(InternalError())
+    return token_answer(edge, scope, answer)
+
+
+def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:
+    """Find the refresh token: in the cookie, or in a body that shows no sign of a browser."""
+    text = edge.cookies(scope).read_refresh_token(scope["headers"])
+    if text is not None:
+        return text, Transport.COOKIE
+    text = _in_body(body)
+    if text is None:
+        raise RefreshTokenMissingError
+    if not edge.may_use_body(scope):
+        raise RefreshTokenInvalidError
+    return text, Transport.BODY
+
+
+def _in_body(body: bytes) -> str | None:
+    if not body.strip():
+        return None
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError from error
+    if not isinstance(content, dict) or "refresh_token" not in content:
+        return None
+    text = content["refresh_token"]
+    if not isinstance(text, str):
+        raise RefreshTokenInvalidError
+    return text
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    """Read the whole body, which is small, before anything is decided."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value[:_LENGTH_DIGITS]) > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+class _Replay:
+    """Gives a body that was read already to the app, then what the connection has to say."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+def _no_store(send: Send) -> Send:
+    async def send_uncached(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [pair for pair in message["headers"] if pair[0].lower() != NO_STORE[0]]
+            message = {**message, "headers": [*headers, NO_STORE]}
+        await send(message)
+
+    return send_uncached

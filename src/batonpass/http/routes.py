@@ -1,0 +1,335 @@
+"""The routes that every app gets: log in, refresh, log out, sessions, events, public keys.
+
+What needs a users table of ours (register, password) is the server's. Each route reads the request
+through the edge, calls one method of the service, and renders what it answers.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from fastapi.security import OAuth2PasswordBearer
+
+from batonpass.access_tokens import Claims
+from batonpass.auth_service import Guard
+from batonpass.clock import Clock
+from batonpass.errors import (
+    BatonpassError,
+    InvalidRequestError,
+    NotFoundError,
+    RefreshTokenInvalidError,
+    UnsupportedMediaTypeError,
+)
+from batonpass.events import SecurityEvent
+from batonpass.http import schemas
+from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
+from batonpass.http.dependencies import ClaimsDependency
+from batonpass.http.edge import Edge
+from batonpass.http.gate import refresh
+from batonpass.keys import KeyRing
+from batonpass.refresh_tokens import Transport
+
+_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+_JSON_TYPES = ("application/json",)
+_NO_CONTENT = 204
+MAX_EVENTS = 200
+MAX_SENTENCE = 500
+
+KeyOf = Callable[[str], object]
+LogIn = Callable[..., Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What the login form says.
+
+    Attributes:
+        username: The e-mail, in OAuth's word for it.
+        password: As typed.
+        remember: "Keep me signed in".
+    """
+
+    username: str
+    password: str = field(repr=False)
+    remember: bool = True
+
+
+def login_form(
+    username: Annotated[str, Form(min_length=1)],
+    password: Annotated[str, Form(min_length=1)],
+    remember: Annotated[bool, Form()] = True,  # noqa: FBT002 - a form field
+) -> Login:
+    """Read OAuth's password form (RFC 6749 §4.3.2); other fields of it are ignored."""
+    return Login(username, password, remember)
+
+
+class AuthRoute(APIRoute):
+    """A route that refuses in the documented shape, whatever app it stands in."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap FastAPI's handler."""
+        handle = super().get_route_handler()
+        accepted = _FORM_TYPES if self.path.endswith("/token") else _JSON_TYPES
+        takes_body = self.body_field is not None
+
+        async def answer(request: Request) -> Response:
+            try:
+                if takes_body:
+                    _check_media_type(request, accepted)
+                return await handle(request)
+            except RequestValidationError as error:
+                return refusal(InvalidRequestError(_sentence(error)))
+            except BatonpassError as error:
+                return refusal(error)
+
+        return answer
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe refusals to the OpenAPI schema."""
+    return {status: {"model": schemas.ErrorAnswer} for status in statuses}
+
+
+def build_router(
+    edge: Edge,
+    *,
+    scheme: OAuth2PasswordBearer,
+    claims: ClaimsDependency,
+    key_of: KeyOf,
+    log_in: LogIn | None,
+) -> APIRouter:
+    """Make the routes of one app.
+
+    Args:
+        edge: How requests are read.
+        scheme: Finds the bearer token.
+        claims: Verifies it.
+        key_of: Turns a token's subject into the users table's key.
+        log_in: The endpoint of POST /auth/token; None: the app has one of its own.
+    """
+    service = edge.service
+    router = APIRouter(prefix=edge.prefix, tags=["sessions"], route_class=AuthRoute)
+    Signed = Annotated[Claims, Depends(claims)]  # noqa: N806 - a type
+
+    if log_in is not None:
+        router.post(
+            "/token",
+            summary="Log in",
+            response_model=schemas.Token,
+            responses=refusals(401, 403, 422, 429, 503),
+        )(log_in)
+
+    @router.post(
+        "/refresh",
+        summary="Pass the baton on: a new access token and the refresh token's successor",
+        response_model=schemas.Token,
+        responses=refusals(401, 403, 409, 503),
+    )
+    async def refresh_route(request: Request) -> Response:
+        return await refresh(edge, request.scope, await request.body())
+
+    @router.post(
+        "/logout",
+        summary="End this session",
+        status_code=_NO_CONTENT,
+        responses=refusals(403, 503),
+        response_class=Response,
+    )
+    async def log_out(request: Request, bearer: Annotated[str | None, Depends(scheme)]) -> Response:
+        text, transport = await _token_to_end(edge, request)
+        await service.log_out(
+            edge.visit(request.scope), refresh_token=text, transport=transport, bearer=bearer
+        )
+        return logged_out(edge, request.scope)
+
+    @router.get(
+        "/sessions",
+        summary="Your sessions; ended ones for a day",
+        response_model=list[schemas.Session],
+        responses=refusals(401, 503),
+    )
+    async def list_sessions(found: Signed) -> Response:
+        now = service.clock.now()
+        stored = await service.list_sessions(key_of(found.subject))
+        shown = [schemas.session(one, service.policy, now, str(found.family_id)) for one in stored]
+        return _json([one.model_dump(mode="json") for one in shown])
+
+    @router.get(
+        "/sessions/{session_id}",
+        summary="One session and its lineage",
+        response_model=schemas.SessionWithLineage,
+        responses=refusals(401, 404, 503),
+    )
+    async def show_session(session_id: str, found: Signed) -> Response:
+        now = service.clock.now()
+        lineage = await service.get_session(key_of(found.subject), _family_id(session_id))
+        shown = schemas.session(lineage.family, service.policy, now, str(found.family_id))
+        entries = schemas.lineage(lineage, service.policy, now)
+        content = schemas.SessionWithLineage(**shown.model_dump(), lineage=entries)
+        return _json(content.model_dump(mode="json"))
+
+    @router.delete(
+        "/sessions/{session_id}",
+        summary="End one session",
+        status_code=_NO_CONTENT,
+        responses=refusals(401, 403, 404, 503),
+        response_class=Response,
+    )
+    async def revoke_session(session_id: str, request: Request, found: Signed) -> Response:
+        await service.revoke_session(
+            key_of(found.subject), _family_id(session_id), edge.visit(request.scope)
+        )
+        return Response(status_code=_NO_CONTENT)
+
+    @router.delete(
+        "/sessions",
+        summary="End every other session",
+        status_code=_NO_CONTENT,
+        responses=refusals(401, 403, 503),
+        response_class=Response,
+    )
+    async def revoke_sessions(
+        request: Request,
+        found: Signed,
+        everywhere: Annotated[  # noqa: FBT002 - a query parameter
+            bool, Query(alias="all", description="End this one as well.")
+        ] = False,
+    ) -> Response:
+        keep = None if everywhere else found.family_id
+        await service.end_sessions(key_of(found.subject), edge.visit(request.scope), keep=keep)
+        return Response(status_code=_NO_CONTENT)
+
+    @router.get(
+        "/events",
+        summary="Your security events, newest first",
+        response_model=schemas.Events,
+        responses=refusals(401, 422, 503),
+    )
+    async def list_events(
+        found: Signed,
+        before: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = 50,
+    ) -> Response:
+        cursor = None if before is None else _cursor(before)
+        rows = await service.list_events(key_of(found.subject), before=cursor, limit=limit)
+        now = service.clock.now()
+        page = schemas.Events(
+            events=[
+                schemas.event(event_id, one)
+                for event_id, one in rows
+                if schemas.is_shown(one, service.policy, now)
+            ],
+            next=str(rows[-1][0]) if len(rows) == limit else None,
+        )
+        return _json(page.model_dump(mode="json"))
+
+    return router
+
+
+def build_well_known(ring: KeyRing, clock: Clock) -> APIRouter:
+    """Make the route that other services read our public keys from (RFC 7517 §5)."""
+    router = APIRouter(tags=["sessions"], route_class=AuthRoute)
+
+    @router.get("/.well-known/jwks.json", summary="Public keys; an empty list for HS256")
+    async def jwks() -> Response:
+        return JsonResponse(ring.jwks(clock.now()), headers={"Cache-Control": "public, max-age=60"})
+
+    return router
+
+
+def log_in_with(edge: Edge, user_of: Callable[..., Any], key_of_user: KeyOf) -> LogIn:
+    """Make the login endpoint around an app's own `authenticate`, a FastAPI dependency."""
+
+    async def log_in(
+        request: Request,
+        form: Annotated[Login, Depends(login_form)],
+        user: Annotated[Any, Depends(user_of)],
+    ) -> Response:
+        return await finish_login(edge, request, key_of_user(user), form.remember)
+
+    return log_in
+
+
+async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
+    edge: Edge,
+    request: Request,
+    user_id: object,
+    persistent: bool,  # noqa: FBT001 - what the form says
+    *,
+    guard: Guard | None = None,
+    claims: Mapping[str, Any] | None = None,
+    events: Sequence[SecurityEvent] = (),
+) -> Response:
+    """Start the session of a user who has proved who they are, and answer with its tokens."""
+    scope = request.scope
+    answer = await edge.service.create_refresh_token(
+        user_id,
+        edge.visit(scope),
+        transport=edge.login_transport(scope),
+        persistent=persistent,
+        replaces=_cookie_or_none(edge, request),
+        claims=claims,
+        guard=guard,
+        events=events,
+    )
+    return token_answer(edge, scope, answer)
+
+
+def _cookie_or_none(edge: Edge, request: Request) -> str | None:
+    """Return the refresh cookie; two different ones are none."""
+    try:
+        return edge.cookies(request.scope).read_refresh_token(request.scope["headers"])
+    except RefreshTokenInvalidError:
+        return None
+
+
+async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Transport]:
+    text = _cookie_or_none(edge, request)
+    if text is not None or not edge.may_use_body(request.scope):
+        return text, Transport.COOKIE
+    try:
+        content = await request.json()
+    except (ValueError, RecursionError):
+        return None, Transport.BODY
+    text = content.get("refresh_token") if isinstance(content, dict) else None
+    return (text if isinstance(text, str) else None), Transport.BODY
+
+
+def _family_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFoundError from error
+
+
+def _cursor(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        message = "The query parameter `before` is not the `next` of a page."
+        raise InvalidRequestError(message) from error
+
+
+def _json(content: object) -> Response:
+    return JsonResponse(content)
+
+
+def _check_media_type(request: Request, accepted: tuple[str, ...]) -> None:
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found not in accepted:
+        message = f"This route takes {' or '.join(accepted)}."
+        raise UnsupportedMediaTypeError(message)
+
+
+def _sentence(error: RequestValidationError) -> str:
+    """Say what is wrong and where, never with which value: it may be a password."""
+    parts = [f"{_place(one['loc'])}: {one['msg']}" for one in error.errors()]
+    return "; ".join(dict.fromkeys(parts))[:MAX_SENTENCE]
+
+
+def _place(steps: Sequence[object]) -> str:
+    return ".".join(str(step) for step in steps[1:]) or "body"

@@ -1,0 +1,380 @@
+"""Every key, derived from SECRET_KEY: what may be one, and what is made of it. Pure.
+
+Nothing here is ever stored. Each use has an HKDF label of its own, so a key that leaks opens
+nothing else, and every process that knows the secret has the same keys. Several secrets may be
+accepted at once: the first one issues. The database keeps which signing keys count, and when; never
+a key.
+
+Source: RFC 5869 (HKDF), RFC 7517 (JWK), RFC 7638 (thumbprint); docs/security.md, "Keys".
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Final, Literal, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    derive_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc.jwk import ECKey, OctKey, OKPKey
+
+from batonpass.errors import ConfigurationError
+
+Algorithm = Literal["ES256", "EdDSA", "HS256"]
+VerifyingKey = ECKey | OKPKey | OctKey
+
+MIN_SECRET_BYTES = 32  # ASVS 5.0 V11.2.3 asks for 128 bits; as long as every key derived from it
+KEY_BYTES = 32
+_CURE: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+_MIN_DISTINCT_BYTES = 16  # 32 random bytes have fewer once in 10^15 times
+# A phrase out of these characters looks like base64url. In random text one of these words stands
+# less than once in 10^7 times.
+_TELLTALE_WORDS = (
+    "secret", "password", "passwort", "changeme", "change-me", "change_me", "example", "insecure",
+    "default", "replace", "placeholder", "batonpass",
+)  # fmt: skip
+# Printed in the documentation others copy from: FastAPI's and Flask's tutorials, RFC 7515 A.1.
+_PUBLISHED: Final = frozenset({
+    bytes.fromhex("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),
+    bytes.fromhex("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"),
+    urlsafe_b64decode(
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T"
+        "-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow=="
+    ),
+    *(
+        hashlib.sha256(word).digest()
+        for word in (b"", b"secret", b"password", b"changeme", b"test", b"key", b"batonpass")
+    ),
+})  # fmt: skip
+
+# FIPS 186-5 A.2.1: 64 bits more than the order, so that the remainder is as good as uniform
+_P256_SEED_BYTES = 48
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_P256_BYTES = 32
+_ECDSA_SHA256 = ECDSA(SHA256())
+
+
+def parse_secrets(text: str) -> tuple[bytes, ...]:
+    """Read SECRET_KEY: one or more secrets, comma-separated; the first issues, all are accepted.
+
+    Text of nothing but hexadecimal digits is hex, everything else base64url. The same secret twice
+    counts once.
+
+    Raises:
+        ConfigurationError: One is missing, malformed, short, published or follows a pattern. The
+            sentence names which one and the cure, and shows none of it.
+
+    Source: ASVS 5.0 V13.2.3 (no default credentials); docs/security.md, S-KEY-5.
+    """
+    secrets: dict[bytes, None] = {}
+    for position, item in enumerate(text.split(","), start=1):
+        problem, secret = _read_secret(item.strip())
+        if problem:
+            msg = f"SECRET_KEY: key {position} {problem}. {_CURE}"
+            raise ConfigurationError(msg)
+        secrets[secret] = None
+    return tuple(secrets)
+
+
+def derive(secret: bytes, use: str, length: int = KEY_BYTES) -> bytes:
+    """Derive the key for one use; another use, another key that tells nothing of this one.
+
+    Args:
+        secret: One of SECRET_KEY's.
+        use: The label without its frame, such as "refresh-mac": it becomes
+            "batonpass/refresh-mac/1", where 1 is the version of that use.
+        length: Bytes wanted.
+
+    Source: RFC 5869, with SHA-256 and no salt (the secret is random already: §3.1).
+    """
+    info = f"batonpass/{use}/1".encode()
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Keys:
+    """The symmetric keys. Its `repr` shows nothing.
+
+    Attributes:
+        refresh_mac: Prove that a refresh token is ours; the first issues, all are accepted.
+        successor: Derive a refresh token's successor; likewise.
+        throttle: Turns a login name or an address into a bucket's name.
+        log: Turns a login name that failed into what a log may show.
+    """
+
+    refresh_mac: tuple[bytes, ...]
+    successor: tuple[bytes, ...]
+    throttle: bytes
+    log: bytes
+
+    @classmethod
+    def derive_from(cls, secrets: Sequence[bytes]) -> Self:
+        """Derive every key; the order of the secrets is the order of the keys.
+
+        Raises:
+            ConfigurationError: There is no secret.
+        """
+        _refuse_none(secrets)
+        return cls(
+            refresh_mac=tuple(derive(secret, "refresh-mac") for secret in secrets),
+            successor=tuple(derive(secret, "successor") for secret in secrets),
+            throttle=derive(secrets[0], "throttle"),
+            log=derive(secrets[0], "log"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPeriod:
+    """When the signing keys of one number count: one row of `signing_keys`.
+
+    Attributes:
+        number: Which key; a rotation adds the next one.
+        counts_from: From then on it issues; it stands in the JWKS before. None: since ever.
+        counts_until: From then on nothing of it is accepted, and it is out of the JWKS; a
+            withdrawal sets it to now. None: for ever.
+    """
+
+    number: int
+    counts_from: datetime | None = None
+    counts_until: datetime | None = None
+
+    def has_begun(self, now: datetime) -> bool:
+        """Whether its keys may issue."""
+        return self.counts_from is None or now >= self.counts_from
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether what its keys signed is no longer accepted."""
+        return self.counts_until is not None and now >= self.counts_until
+
+
+class SigningKey:
+    """One key that signs access tokens. Its `repr` shows no key.
+
+    Attributes:
+        kid: The RFC 7638 thumbprint of the public key. For HS256, which has none, another output of
+            HKDF, which tells nothing of the key.
+        algorithm: The only one it signs and verifies with (RFC 8725 §3.1).
+        number: Which key of its secret it is.
+        verifying_key: The public half, for joserfc; for HS256 the key itself.
+    """
+
+    __slots__ = ("_sign", "_verify", "algorithm", "kid", "number", "verifying_key")
+
+    def __init__(self, secret: bytes, algorithm: Algorithm, number: int) -> None:
+        """Derive the key; the same three always give the same one."""
+        self.algorithm: Algorithm = algorithm
+        self.number = number
+        make = {"ES256": _es256, "EdDSA": _eddsa, "HS256": _hs256}[algorithm]
+        parts = make(secret, f"{algorithm}/{number}")
+        self.kid: str = parts.kid
+        self.verifying_key: VerifyingKey = parts.verifying_key
+        self._sign = parts.sign
+        self._verify = parts.verify
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign, in the form a JWS wants: for ES256 r and s, 32 bytes each (RFC 7518 §3.4)."""
+        return self._sign(message)
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether this key made the signature over exactly this message."""
+        return self._verify(message, signature)
+
+    def public_jwk(self) -> dict[str, str] | None:
+        """Return what the JWKS publishes; None for HS256, which has nothing to publish."""
+        if isinstance(self.verifying_key, OctKey):
+            return None
+        parameters = {"kid": self.kid, "use": "sig", "alg": self.algorithm}
+        public = self.verifying_key.as_dict(private=False)
+        return {**{name: str(value) for name, value in public.items()}, **parameters}
+
+    def __repr__(self) -> str:
+        """Name the key without showing it."""
+        return f"SigningKey(kid={self.kid!r}, algorithm={self.algorithm!r}, number={self.number})"
+
+
+_FIRST_PERIOD: Final = (KeyPeriod(number=1),)
+
+
+class KeyRing:
+    """The signing keys of every secret and number; one of them issues. Never changes.
+
+    A rotation makes a new ring from the periods in the database.
+    """
+
+    def __init__(
+        self,
+        secrets: Sequence[bytes],
+        algorithm: Algorithm,
+        periods: Iterable[KeyPeriod] = _FIRST_PERIOD,
+    ) -> None:
+        """Derive a key for each secret and period.
+
+        Raises:
+            ConfigurationError: There is no secret or no period.
+        """
+        _refuse_none(secrets)
+        newest_first = sorted(periods, key=lambda period: period.number, reverse=True)
+        if not newest_first:
+            msg = "No signing key is declared: run `batonpass keys rotate`."
+            raise ConfigurationError(msg)
+        self.algorithm: Algorithm = algorithm
+        self._issuers = [
+            (period, SigningKey(secrets[0], algorithm, period.number)) for period in newest_first
+        ]
+        self._by_kid = {key.kid: (period, key) for period, key in self._issuers}
+        for secret in secrets[1:]:
+            for period in newest_first:
+                key = SigningKey(secret, algorithm, period.number)
+                self._by_kid.setdefault(key.kid, (period, key))
+
+    def issuing(self, now: datetime) -> SigningKey:
+        """Return the first secret's newest key that counts.
+
+        Raises:
+            ConfigurationError: None counts: all are over, or yet to begin.
+        """
+        for period, key in self._issuers:
+            if period.has_begun(now) and not period.is_over(now):
+                return key
+        msg = "No signing key counts at this moment: run `batonpass keys rotate`."
+        raise ConfigurationError(msg)
+
+    def find(self, kid: str, now: datetime) -> SigningKey | None:
+        """Look a key up by its id, in memory alone; None when it is unknown or withdrawn.
+
+        A key that is yet to begin is found: another process' clock may be ahead of ours.
+        """
+        found = self._by_kid.get(kid)
+        if found is None or found[0].is_over(now):
+            return None
+        return found[1]
+
+    def jwks(self, now: datetime) -> dict[str, list[dict[str, str]]]:
+        """Return the public keys as a JWK set (RFC 7517 §5), those yet to begin among them."""
+        public = (
+            key.public_jwk() for period, key in self._by_kid.values() if not period.is_over(now)
+        )
+        return {"keys": [jwk for jwk in public if jwk is not None]}
+
+
+def _refuse_none(secrets: Sequence[bytes]) -> None:
+    if not secrets:
+        msg = f"SECRET_KEY: there is none. {_CURE}"
+        raise ConfigurationError(msg)
+
+
+# --- reading a secret --------------------------------------------------------------------------
+
+
+def _read_secret(text: str) -> tuple[str | None, bytes]:
+    """Return what is wrong with a secret, if anything, and its bytes."""
+    if not text:
+        return "is empty", b""
+    if _HEX.fullmatch(text):
+        if len(text) % 2:
+            return "is hex with an odd number of digits: one got lost", b""
+        secret = bytes.fromhex(text)
+    elif _BASE64URL.fullmatch(text) and len(text.rstrip("=")) % 4 != 1:
+        unpadded = text.rstrip("=")
+        secret = urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4))
+    else:
+        return "is neither hex nor base64url", b""
+    if len(secret) < MIN_SECRET_BYTES:
+        return f"has {len(secret)} bytes; at least {MIN_SECRET_BYTES} are needed", b""
+    if secret in _PUBLISHED or any(word in text.lower() for word in _TELLTALE_WORDS):
+        return "is known to everybody", b""
+    few = len(set(secret)) < _MIN_DISTINCT_BYTES
+    if few or _has_pattern(secret) or _has_pattern(text.lower().encode()):
+        return "follows a pattern, so it can be guessed", b""
+    return None, secret
+
+
+def _has_pattern(data: bytes) -> bool:
+    """Whether the data repeats itself, or mostly counts up or down."""
+    repeats = any(
+        data == (data[:period] * len(data))[: len(data)]
+        for period in range(1, min(MIN_SECRET_BYTES, len(data) // 2 + 1))
+    )
+    steps = Counter((after - before) % 256 for before, after in pairwise(data))
+    return repeats or max(steps.values()) > len(data) // 2
+
+
+# --- deriving a signing key --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Parts:
+    kid: str
+    verifying_key: VerifyingKey
+    sign: Callable[[bytes], bytes]
+    verify: Callable[[bytes, bytes], bool]
+
+
+def _es256(secret: bytes, name: str) -> _Parts:
+    seed = int.from_bytes(derive(secret, f"sign/{name}", _P256_SEED_BYTES))
+    private = derive_private_key(seed % (_P256_ORDER - 1) + 1, SECP256R1())
+
+    def sign(message: bytes) -> bytes:
+        r, s = decode_dss_signature(private.sign(message, _ECDSA_SHA256))
+        return r.to_bytes(_P256_BYTES) + s.to_bytes(_P256_BYTES)
+
+    public = private.public_key()
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        if len(signature) != 2 * _P256_BYTES:
+            return False
+        r, s = int.from_bytes(signature[:_P256_BYTES]), int.from_bytes(signature[_P256_BYTES:])
+        try:
+            public.verify(encode_dss_signature(r, s), message, _ECDSA_SHA256)
+        except InvalidSignature:
+            return False
+        return True
+
+    key = ECKey.import_key(public)
+    return _Parts(key.thumbprint(), key, sign, verify)
+
+
+def _eddsa(secret: bytes, name: str) -> _Parts:
+    private = Ed25519PrivateKey.from_private_bytes(derive(secret, f"sign/{name}"))
+    public = private.public_key()
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        try:
+            public.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    key = OKPKey.import_key(public)
+    return _Parts(key.thumbprint(), key, private.sign, verify)
+
+
+def _hs256(secret: bytes, name: str) -> _Parts:
+    key = derive(secret, f"sign/{name}")
+    kid = urlsafe_b64encode(derive(secret, f"kid/{name}")).rstrip(b"=").decode()
+
+    def sign(message: bytes) -> bytes:
+        return hmac.digest(key, message, "sha256")
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        return hmac.compare_digest(sign(message), signature)
+
+    return _Parts(kid, OctKey.import_key(key), sign, verify)

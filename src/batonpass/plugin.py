@@ -1,0 +1,344 @@
+"""`Batonpass`: what an app sees.
+
+Example:
+    auth = Batonpass(engine, Base.metadata, user=Account, secret=settings.secret)
+
+    @auth.authenticate
+    def check(form: Login, db: SessionDep) -> Account | None: ...
+
+    auth.install(app)
+"""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hints
+
+from fastapi import Depends, FastAPI, Request
+from sqlalchemy import Connection, Engine, MetaData, Table, select
+from sqlalchemy import inspect as inspect_mapping
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Mapper, Session
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from batonpass import models
+from batonpass.access_tokens import AccessTokens, Claims
+from batonpass.auth_service import AuthService
+from batonpass.clock import Clock
+from batonpass.errors import (
+    AccessTokenInvalidError,
+    BatonpassError,
+    ConfigurationError,
+    InvalidCredentialsError,
+    StoreUnavailableError,
+)
+from batonpass.http.answers import refusal
+from batonpass.http.dependencies import bearer_scheme, claims_of, fresh_claims_of
+from batonpass.http.edge import AddressOf, Edge, OriginOf, peer_address, request_origin
+from batonpass.http.gate import Gate
+from batonpass.http.routes import (
+    Login,
+    build_router,
+    build_well_known,
+    finish_login,
+    log_in_with,
+    login_form,
+)
+from batonpass.keys import Algorithm, KeyRing, Keys, parse_secrets
+from batonpass.policy import Policy
+from batonpass.revocations import POLL_SECONDS
+from batonpass.storage.engine import Database
+from batonpass.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+UserT = TypeVar("UserT")
+PURGE_EVERY_SECONDS = 3600.0
+
+
+class Batonpass(Generic[UserT]):
+    """Secure sessions for one FastAPI app.
+
+    Attributes:
+        service: What users do with their sessions, for code that is not a route.
+        tables: Our tables, in the app's MetaData.
+        claims: Dependency: the verified claims of the access token; costs no query.
+        fresh: Dependency: the same, with a password given at most five minutes ago.
+        user: Dependency: the signed-in user, as the app's own class.
+    """
+
+    def __init__(  # noqa: PLR0913 - an app's choices, each by its name and with a default
+        self,
+        engine: Engine | AsyncEngine,
+        metadata: MetaData,
+        *,
+        user: type[UserT] | Table,
+        secret: str | Iterable[bytes],
+        policy: Policy | None = None,
+        algorithm: Algorithm = "ES256",
+        issuer: str = "batonpass",
+        audience: str = "batonpass",
+        prefix: str = "/auth",
+        table_prefix: str = "",
+        schema: str | None = None,
+        cookie_secure: bool | None = None,
+        cookie_samesite: Literal["strict", "lax", "none"] = "strict",
+        public_url: str | None = None,
+        cors_origins: Iterable[str] = (),
+        address_of: AddressOf = peer_address,
+        origin_of: OriginOf = request_origin,
+        clock: Clock | None = None,
+    ) -> None:
+        """Add our tables to `metadata` and derive every key from `secret`; no I/O yet.
+
+        Args:
+            engine: The app's own, sync or async: SQLite or PostgreSQL.
+            metadata: Where our tables are added; migrate as for the app's own.
+            user: The app's user class or table, with one primary key column of any type.
+            secret: SECRET_KEY: at least 32 bytes as hex or base64url, several comma-separated: all
+                are accepted, the first issues.
+            policy: How long things last.
+            algorithm: How access tokens are signed.
+            issuer: Their claim `iss`.
+            audience: Their claim `aud`.
+            prefix: Where our routes stand.
+            table_prefix: Stands before each of our tables' names.
+            schema: The schema of our tables.
+            cookie_secure: True: Secure cookies with __Host- names; False: plain ones; None: by the
+                request's scheme.
+            cookie_samesite: The cookies' SameSite.
+            public_url: The origin that users see; None: what the request says.
+            cors_origins: Other origins that may send credentials.
+            address_of: Reads the client's address, where a proxy stands in front.
+            origin_of: Reads the origin a request was sent to, likewise.
+            clock: What asks for the time.
+
+        Raises:
+            ConfigurationError: The secret is too weak, or the user table has no single key.
+        """
+        secrets = parse_secrets(secret) if isinstance(secret, str) else tuple(secret)
+        self._user = user
+        self._user_key = _single_key(user)
+        self.tables = models.define(metadata, self._user_key, prefix=table_prefix, schema=schema)
+        self.clock = clock or Clock()
+        self.ring = KeyRing(secrets, algorithm)
+        self.database = Database(engine)
+        self.store = Store(self.tables, self.database.dialect)
+        self.service = AuthService(
+            database=self.database,
+            store=self.store,
+            keys=Keys.derive_from(secrets),
+            access_tokens=AccessTokens(self.ring, issuer, audience),
+            policy=policy or Policy(),
+            clock=self.clock,
+        )
+        self.edge = Edge(
+            service=self.service,
+            prefix=prefix,
+            cookie_secure=cookie_secure,
+            cookie_samesite=cookie_samesite,
+            own_origin=public_url,
+            allowed_origins=frozenset(cors_origins),
+            address_of=address_of,
+            origin_of=origin_of,
+        )
+        self._authenticate: Callable[..., Any] | None = None
+        self.scheme = bearer_scheme(prefix)
+        self.claims = claims_of(self.service, self.scheme)
+        self.fresh = fresh_claims_of(self.service, self.claims)
+        self.user = self._make_user_dependency()
+
+    # --- what an app calls ---------------------------------------------------------------------
+
+    def authenticate(self, check: Callable[..., Any]) -> Callable[..., Any]:
+        """Decide who may log in: a FastAPI dependency that returns the user, or None.
+
+        Its parameter of type `Login` gets the login form; all others are the app's to declare. Sync
+        functions run in a thread.
+        """
+        self._authenticate = _with_login_form(check)
+        return check
+
+    async def sign_in(self, user: UserT, request: Request, *, persistent: bool = True) -> Response:
+        """Start a session for a user who proved who they are in another way (a passkey, OAuth).
+
+        Returns:
+            A token answer with its cookies.
+        """
+        return await finish_login(self.edge, request, self.key_of_user(user), persistent)
+
+    def install(self, app: FastAPI, *, fast: bool = True) -> None:
+        """Add the routes, the gate, the error answers and the heartbeat to an app.
+
+        Args:
+            app: The app, at any time before it serves.
+            fast: Answer refreshes in the gate; False: by an ordinary route.
+        """
+        log_in = None
+        if self._authenticate is not None:
+            log_in = log_in_with(self.edge, _or_refuse(self._authenticate), self.key_of_user)
+        router = build_router(
+            self.edge,
+            scheme=self.scheme,
+            claims=self.claims,
+            key_of=self.key_of,
+            log_in=log_in,
+        )
+        app.include_router(router)
+        app.include_router(build_well_known(self.ring, self.clock))
+        app.add_exception_handler(BatonpassError, _answer_refusal)
+        # Innermost: the app's CORS, request ids and tracing see a refresh as any other request.
+        app.user_middleware.append(Middleware(Gate, edge=self.edge, fast=fast))
+        app.router.lifespan_context = self._with_heartbeat(app.router.lifespan_context)
+
+    def key_of(self, subject: str) -> object:
+        """Turn a token's subject into the users table's key.
+
+        Raises:
+            AccessTokenInvalidError: It is none.
+        """
+        python_type = self._user_key.type.python_type
+        try:
+            return python_type(subject)
+        except (ValueError, TypeError) as error:
+            raise AccessTokenInvalidError from error
+
+    def key_of_user(self, user: Any) -> object:  # the app's own class
+        """Return a user's key."""
+        if isinstance(self._user, Table):
+            return getattr(user, self._user_key.key)
+        mapper = cast("Mapper[UserT]", inspect_mapping(self._user))
+        return mapper.primary_key_from_instance(user)[0]
+
+    # --- the heartbeat -------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Fill the revocation feed, so that the first request is judged by all that is known."""
+        with contextlib.suppress(StoreUnavailableError):  # each request asks again; readyz says so
+            await self.service.revocations.poll()
+
+    async def beat(self) -> None:
+        """Do once what the process does every second: read the feed, write what has settled."""
+        try:
+            await self.service.revocations.poll()
+            await self.service.settling.write()
+        except StoreUnavailableError as error:
+            logger.warning("database_unavailable", extra={"why": repr(error.__cause__)})
+
+    async def stop(self) -> None:
+        """Answer what was taken in, and let the threads go."""
+        with contextlib.suppress(StoreUnavailableError):
+            await self.service.drain()
+        await self.database.aclose()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold the heartbeat for as long as the app serves."""
+        await self.start()
+        heart = asyncio.create_task(self._beat_for_ever())
+        try:
+            yield
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+            await self.stop()
+
+    async def _beat_for_ever(self) -> None:
+        purge_at = self.clock.monotonic() + PURGE_EVERY_SECONDS
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.beat()
+                if self.clock.monotonic() >= purge_at:
+                    purge_at += PURGE_EVERY_SECONDS
+                    await self.service.purge()
+            except Exception:
+                logger.exception("heartbeat_failed")
+
+    def _with_heartbeat(self, lifespan: Any) -> Any:  # Starlette's Lifespan[Any]
+        @asynccontextmanager
+        async def extended(app: FastAPI) -> AsyncIterator[Any]:
+            async with lifespan(app) as state, self.running():
+                yield state
+
+        return extended
+
+    def _make_user_dependency(self) -> Callable[..., Any]:
+        async def user(found: Annotated[Claims, Depends(self.claims)]) -> UserT:
+            key = self.key_of(found.subject)
+            loaded = await self.database.read(lambda connection: self._load(connection, key))
+            if loaded is None:
+                raise AccessTokenInvalidError
+            return loaded
+
+        return user
+
+    def _load(self, connection: Connection, key: object) -> UserT | None:
+        if isinstance(self._user, Table):
+            row = connection.execute(select(self._user).where(self._user_key == key)).first()
+            return cast("UserT | None", row)
+        with Session(bind=connection, expire_on_commit=False) as session:
+            return session.get(self._user, key)
+
+
+def _single_key(user: type[Any] | Table) -> Any:  # a column of the app's key type
+    table = user if isinstance(user, Table) else cast("Table", inspect_mapping(user).local_table)
+    keys = list(table.primary_key.columns)
+    if len(keys) != 1:
+        message = f"The user table {table.name!r} needs one primary key column, not {len(keys)}."
+        raise ConfigurationError(message)
+    return keys[0]
+
+
+def _with_login_form(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Let FastAPI fill the parameter of type `Login` from the form."""
+    hints = get_type_hints(check, include_extras=True)
+    signature = inspect.signature(check)
+    parameters = [
+        parameter.replace(
+            annotation=Annotated[Login, Depends(login_form)]
+            if hints.get(name) is Login
+            else hints.get(name, parameter.annotation)
+        )
+        for name, parameter in signature.parameters.items()
+    ]
+    if not any(hint is Login for hint in hints.values()):
+        message = "auth.authenticate needs a parameter of type Login."
+        raise ConfigurationError(message)
+    wrapped: Any = _async_copy(check) if inspect.iscoroutinefunction(check) else _copy(check)
+    wrapped.__signature__ = signature.replace(parameters=parameters)
+    return cast("Callable[..., Any]", wrapped)
+
+
+def _copy(check: Callable[..., Any]) -> Callable[..., Any]:
+    def call(**values: object) -> object:
+        return check(**values)
+
+    return call
+
+
+def _async_copy(check: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(**values: object) -> object:
+        return await check(**values)
+
+    return call
+
+
+def _or_refuse(user_of: Callable[..., Any]) -> Callable[..., Any]:
+    async def user_or_refusal(user: Annotated[Any, Depends(user_of)]) -> object:
+        if user is None:
+            raise InvalidCredentialsError
+        return user
+
+    return user_or_refusal
+
+
+async def _answer_refusal(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, BatonpassError):  # Starlette hands over what was registered
+        raise error
+    return refusal(error)

@@ -1,0 +1,119 @@
+"""Families ended within one access-token life, and the poll that tells every process.
+
+Each process reads the `revocations` table once a second and keeps what it read until the last
+access token of that time is over; so an ended session is refused at once where it was ended and
+within 2 s everywhere, without a query on each request. No LISTEN/NOTIFY: poolers in transaction
+mode break it.
+
+Source: docs/security.md, S-SES-9; ASVS 5.0 V7.4.1.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from batonpass import ids
+from batonpass.clock import Clock
+from batonpass.family import Ending
+from batonpass.storage.engine import Database
+from batonpass.storage.store import Revoked, Store
+
+POLL_SECONDS = 1.0
+STALE_AFTER_SECONDS = 2.0
+OVERLAP_SECONDS = 60.0  # commits become visible out of order: look that far back each time
+_LEEWAY = timedelta(seconds=10)  # an access token is accepted that long past its exp
+
+
+class Revocations:
+    """What this process knows of ended families; never "valid" when it does not know."""
+
+    def __init__(
+        self, database: Database, store: Store, clock: Clock, access_token_lifetime: timedelta
+    ) -> None:
+        """Start knowing nothing: the first `check` or `poll` asks the database."""
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._keep = access_token_lifetime + _LEEWAY
+        self._ended: dict[UUID, tuple[datetime, Ending]] = {}
+        self._not_before: datetime | None = None
+        self._polled_at: float | None = None
+        self._marks: deque[tuple[float, int]] = deque()  # when, and the highest seq seen then
+        self._floor = 0  # the highest seq that was seen a whole overlap ago
+        self._polling: asyncio.Task[None] | None = None
+
+    async def check(self, family_id: UUID) -> Ending | None:
+        """Return why a family has ended, None if it lives; ask the database when unsure.
+
+        Raises:
+            StoreUnavailableError: Nobody could be asked for 2 s: not knowing is no "valid".
+        """
+        if not self.is_fresh():
+            await self.poll()
+        ended = self._ended.get(family_id)
+        if ended is not None:
+            return ended[1]
+        if self._not_before is not None and ids.made_at(family_id) < self._not_before:
+            return Ending.REVOKED
+        return None
+
+    def is_fresh(self) -> bool:
+        """Whether the last poll is young enough to be believed."""
+        polled_at = self._polled_at
+        return polled_at is not None and self._clock.monotonic() - polled_at <= STALE_AFTER_SECONDS
+
+    def note(self, ended: Iterable[tuple[UUID, Ending]], at: datetime) -> None:
+        """Take in what this process has just ended itself: refused at once, before any poll."""
+        for family_id, reason in ended:
+            self._ended[family_id] = (at, reason)
+
+    async def poll(self) -> None:
+        """Read what is new, and the database's time.
+
+        Raises:
+            StoreUnavailableError: The database cannot be reached.
+        """
+        task = self._polling
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            task = self._polling = asyncio.ensure_future(self._poll())
+        await asyncio.shield(task)
+
+    async def _poll(self) -> None:
+        started = self._clock.monotonic()
+        self._floor = self._floor_at(started)
+        revoked, not_before, database_now = await self._database.read(self._read)
+        if database_now is not None:
+            self._clock.follow(database_now)
+        forgotten = self._clock.now() - self._keep
+        for one in revoked:
+            self._ended[one.family_id] = (one.at, one.reason)
+        # The oldest stand first but for what a poll saw late: a look at the front is enough.
+        while self._ended:
+            oldest = next(iter(self._ended))
+            if self._ended[oldest][0] >= forgotten:
+                break
+            del self._ended[oldest]
+        if revoked:
+            self._marks.append((started, revoked[-1].seq))
+        self._not_before = not_before
+        self._polled_at = started
+
+    def _read(
+        self, connection: Connection
+    ) -> tuple[list[Revoked], datetime | None, datetime | None]:
+        # The time comes last: it is followed the moment the answer is here.
+        return (
+            self._store.revocations_after(connection, self._floor),
+            self._store.not_before(connection),
+            self._store.database_time(connection),
+        )
+
+    def _floor_at(self, now: float) -> int:
+        floor = self._floor
+        while self._marks and self._marks[0][0] <= now - OVERLAP_SECONDS:
+            floor = self._marks.popleft()[1]
+        return floor

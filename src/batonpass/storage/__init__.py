@@ -1,0 +1,1 @@
+"""Where families live: lock, judge, write, as one group commit."""

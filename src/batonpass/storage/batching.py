@@ -1,0 +1,233 @@
+"""Lock, judge, write as one group commit: whoever waits is served by the next transaction.
+
+One writer per process and event loop. Idle, it sends at once, without a timer; while a transaction
+is under way, what arrives becomes the next batch. A family holds one place in the queue, its
+requests wait on that place; queue and places are bounded, and past the bound the answer is 503: the
+token is still good.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
+
+from batonpass.clock import Clock
+from batonpass.errors import StoreUnavailableError
+from batonpass.events import EventName, SecurityEvent
+from batonpass.storage.engine import Database, RowLockedError
+from batonpass.storage.rulings import Bench, Changes, Outcome, Request
+from batonpass.storage.store import Store
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 128  # families in one transaction; measured: more gains nothing
+MAX_PLACES = 4096
+MAX_WAITING_ON_A_PLACE = 1024
+LOCK_WAIT_MS = 250  # one foreign row lock froze 32 callers for 3 s without a bound
+LOCK_WAIT_ALONE_MS = 5000
+ELSEWHERE_ONCE_IN = timedelta(hours=1)
+
+Waiting = tuple[Request, "asyncio.Future[Outcome]"]
+OnCommit = Callable[[Changes], None]
+
+
+@dataclass(slots=True)
+class _Place:
+    """One family's place in the queue."""
+
+    family_id: UUID
+    waiting: list[Waiting] = field(default_factory=list)
+
+
+class GroupCommit:
+    """Takes refresh tokens in, gives outcomes back that are committed."""
+
+    def __init__(
+        self, database: Database, store: Store, bench: Bench, clock: Clock, on_commit: OnCommit
+    ) -> None:
+        """Take what a transaction needs, and whom to tell what it changed."""
+        self._transaction = Transaction(database, store, bench, clock)
+        self._on_commit = on_commit
+        # A test client makes a new event loop per call: a writer belongs to its loop.
+        self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
+
+    async def submit(self, request: Request) -> Outcome:
+        """Have one refresh token judged, and wait until what follows is committed.
+
+        Raises:
+            StoreUnavailableError: The database is away or too many wait; nothing changed.
+        """
+        loop = asyncio.get_running_loop()
+        writer = self._writers.get(loop)
+        if writer is None:
+            writer = self._writers[loop] = _Writer(self._transaction, self._on_commit)
+        return await writer.submit(request)
+
+    async def drain(self) -> None:
+        """Wait until everything that was taken in is answered."""
+        writer = self._writers.get(asyncio.get_running_loop())
+        if writer is not None:
+            await writer.drain()
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One batch: locked, judged and written in one database transaction."""
+
+    database: Database
+    store: Store
+    bench: Bench
+    clock: Clock
+
+    async def run(
+        self, requests: Sequence[Request], lock_wait_ms: int
+    ) -> tuple[list[Outcome], Changes]:
+        """Lock the requests' families, rule on each, write what changed, commit."""
+        return await self.database.write(
+            lambda connection: self._work(connection, requests, lock_wait_ms)
+        )
+
+    def _work(
+        self, connection: Connection, requests: Sequence[Request], lock_wait_ms: int
+    ) -> tuple[list[Outcome], Changes]:
+        store = self.store
+        store.limit_lock_wait(connection, lock_wait_ms)
+        locked = store.lock(connection, {request.token.family_id for request in requests})
+        outcomes, changes = self.bench.rule(requests, locked, self.clock.now())
+        changes.events = self._without_repeats(connection, changes.events)
+        store.save(connection, list(changes.families.values()))
+        store.add_revocations(connection, changes.ended, self.clock.now())
+        store.add_events(connection, changes.events)
+        store.add_rotations(connection, changes.rotations)
+        return outcomes, changes
+
+    def _without_repeats(
+        self, connection: Connection, events: list[SecurityEvent]
+    ) -> list[SecurityEvent]:
+        """Leave out that a family was answered elsewhere where the last hour has told it."""
+        kept: list[SecurityEvent] = []
+        told: set[UUID | None] = set()
+        for event in events:
+            if event.name is EventName.ANSWERED_ELSEWHERE and event.family_id is not None:
+                since = event.at - ELSEWHERE_ONCE_IN
+                if event.family_id in told or self.store.has_event(
+                    connection, event.family_id, event.name, since
+                ):
+                    continue
+                told.add(event.family_id)
+            kept.append(event)
+        return kept
+
+
+class _Writer:
+    """One event loop's queue and the task that empties it."""
+
+    def __init__(self, transaction: Transaction, on_commit: OnCommit) -> None:
+        self._transaction = transaction
+        self._on_commit = on_commit
+        self._places: dict[UUID, _Place] = {}  # in order of arrival
+        self._alone: dict[UUID, _Place] = {}  # locked by somebody else: they hold up nobody
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._emptying = False
+
+    async def submit(self, request: Request) -> Outcome:
+        family_id = request.token.family_id
+        place = self._alone.get(family_id) or self._places.get(family_id)
+        if place is None:
+            if len(self._places) + len(self._alone) >= MAX_PLACES:
+                raise StoreUnavailableError
+            place = self._places[family_id] = _Place(family_id)
+        if len(place.waiting) >= MAX_WAITING_ON_A_PLACE:
+            raise StoreUnavailableError
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        place.waiting.append((request, future))
+        if not self._emptying:
+            self._emptying = True
+            self._start(self._empty())
+        return await future
+
+    async def drain(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _empty(self) -> None:
+        try:
+            while self._places:
+                batch = [self._places.pop(key) for key in list(self._places)[:MAX_BATCH]]
+                await self._commit(batch)
+        finally:
+            self._emptying = False
+
+    async def _commit(self, batch: list[_Place]) -> None:
+        """Commit a batch; one that fails is split until the culprit stands alone."""
+        waiting = _still_there(batch)
+        try:
+            await self._answer(waiting, LOCK_WAIT_MS)
+        except RowLockedError as error:
+            if len(batch) == 1:
+                self._wait_alone(batch[0].family_id, waiting)
+            else:
+                await self._split(batch, error)
+        except StoreUnavailableError as error:
+            _fail(waiting, error)
+        except Exception as error:
+            if len(batch) == 1:
+                logger.exception("refresh_failed")
+                _fail(waiting, error)
+            else:
+                await self._split(batch, error)
+
+    async def _split(self, batch: list[_Place], error: Exception) -> None:
+        logger.info("batch_split", extra={"size": len(batch), "why": type(error).__name__})
+        middle = len(batch) // 2
+        await self._commit(batch[:middle])
+        await self._commit(batch[middle:])
+
+    def _wait_alone(self, family_id: UUID, waiting: list[Waiting]) -> None:
+        newcomers = self._places.pop(family_id, None)
+        place = self._alone[family_id] = _Place(family_id, waiting)
+        if newcomers is not None:
+            place.waiting.extend(newcomers.waiting)
+        self._start(self._commit_alone(place))
+
+    async def _commit_alone(self, place: _Place) -> None:
+        try:
+            while place.waiting:
+                waiting, place.waiting = place.waiting, []
+                try:
+                    await self._answer(waiting, LOCK_WAIT_ALONE_MS)
+                except Exception as error:  # noqa: BLE001 - it goes to those who wait
+                    _fail(waiting, error)
+        finally:
+            del self._alone[place.family_id]
+
+    async def _answer(self, waiting: list[Waiting], lock_wait_ms: int) -> None:
+        if not waiting:
+            return
+        requests = [request for request, _ in waiting]
+        outcomes, changes = await self._transaction.run(requests, lock_wait_ms)
+        self._on_commit(changes)
+        for (_, future), outcome in zip(waiting, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+
+
+def _still_there(batch: list[_Place]) -> list[Waiting]:
+    """Leave out who went away before anything was spent for them."""
+    return [one for place in batch for one in place.waiting if not one[1].done()]
+
+
+def _fail(waiting: list[Waiting], error: Exception) -> None:
+    for _, future in waiting:
+        if not future.done():
+            future.set_exception(error)

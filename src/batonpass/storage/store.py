@@ -1,0 +1,480 @@
+"""What a store can do: every statement on our tables, on a connection in a transaction.
+
+The hot statements name the primary key and nothing else. Whoever locks several rows locks them in
+id order, or two transactions that met in another order would deadlock.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Row,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from batonpass import ids
+from batonpass.events import EventName, SecurityEvent
+from batonpass.family import Ending, Family
+from batonpass.models import Tables
+from batonpass.origins import Origin
+from batonpass.refresh_tokens import Transport
+
+ENDED_STAY_VISIBLE = timedelta(hours=24)
+EVENTS_ARE_KEPT = timedelta(days=120)  # security.md §3 looks 90 days back
+_META_ROW = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFamily:
+    """A family and what stands beside it in its row.
+
+    Attributes:
+        family: What the rules see.
+        user_id: Whose it is, as the users table has its key.
+        created_at: When the login was.
+        transport: How its tokens travel.
+        persistent: "Keep me signed in".
+        auth_time: When the password was last given.
+        claims: What the app adds to its access tokens.
+        origin: Where the last rotation or recovery came from.
+    """
+
+    family: Family
+    user_id: Any  # the app's own key type
+    created_at: datetime
+    transport: Transport
+    persistent: bool
+    auth_time: datetime
+    claims: Mapping[str, Any] | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The rows that a batch holds, and what holds for everybody."""
+
+    families: dict[UUID, StoredFamily]
+    not_before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """One rotation, as the lineage shows it."""
+
+    family_id: UUID
+    generation: int
+    at: datetime
+    kind: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A family that ended, as the feed tells it."""
+
+    seq: int
+    family_id: UUID
+    at: datetime
+    reason: Ending
+
+
+class Store:
+    """The statements, compiled once for one set of tables."""
+
+    def __init__(self, tables: Tables, dialect: str) -> None:
+        """Take the tables and the name of the database's dialect."""
+        self.tables = tables
+        self._on_postgresql = dialect == "postgresql"
+        families = tables.refresh_tokens
+        not_before = select(tables.meta.c.not_before).scalar_subquery()
+        wanted = (
+            families.c.id == any_(bindparam("family_ids", type_=ARRAY(Uuid)))
+            if self._on_postgresql
+            else families.c.id.in_(bindparam("family_ids", expanding=True))
+        )
+        # Every request of a batch waits for its own row here, in id order. `judge` then decides
+        # row by row; SAVE writes what it changed.
+        self._lock = (
+            select(families, not_before.label("not_before"))
+            .where(wanted)
+            .order_by(families.c.id)
+            .with_for_update(key_share=True)
+        )
+        self._save = (
+            update(families)
+            .where(families.c.id == bindparam("row_id"))
+            .values({name: bindparam(f"new_{name}") for name in _CHANGING})
+        )
+        # Only where the generation is still the one seen: a lost note only delays an alarm.
+        self._settle = (
+            update(families)
+            .where(
+                families.c.id == bindparam("row_id"),
+                families.c.generation == bindparam("seen_generation"),
+                families.c.ended_at.is_(None),
+                or_(
+                    families.c.nonce.is_not(None),
+                    families.c.recoverable_from < families.c.generation,
+                    families.c.rights_changed,
+                ),
+            )
+            .values(recoverable_from=bindparam("seen_generation"), nonce=None, rights_changed=False)
+        )
+
+    # --- the hot path --------------------------------------------------------------------------
+
+    def limit_lock_wait(self, connection: Connection, milliseconds: int) -> None:
+        """Let the transaction wait for any row at most so long (SQLite has no row locks)."""
+        if self._on_postgresql:
+            connection.execute(
+                text("SELECT set_config('lock_timeout', :wait, true)"),
+                {"wait": f"{milliseconds}ms"},
+            )
+
+    def lock(self, connection: Connection, family_ids: Collection[UUID]) -> Locked:
+        """Lock the families' rows until the transaction ends; ids without a row are left out."""
+        rows = connection.execute(self._lock, {"family_ids": sorted(family_ids)}).all()
+        return Locked(
+            families={row.id: _stored(row) for row in rows},
+            not_before=_utc(rows[0].not_before) if rows else None,
+        )
+
+    def save(self, connection: Connection, changed: Sequence[StoredFamily]) -> None:
+        """Write what was decided about rows that are locked."""
+        if changed:
+            connection.execute(self._save, [_changes(stored) for stored in changed])
+
+    def settle(self, connection: Connection, seen: Iterable[tuple[UUID, int]]) -> None:
+        """Note the generations that have reached their users' disks."""
+        notes = [
+            {"row_id": family_id, "seen_generation": generation}
+            for family_id, generation in sorted(seen)
+        ]
+        if notes:
+            connection.execute(self._settle, notes)
+
+    # --- families ------------------------------------------------------------------------------
+
+    def insert(self, connection: Connection, stored: StoredFamily) -> None:
+        """Add the row of a new login."""
+        connection.execute(insert(self.tables.refresh_tokens), _columns(stored))
+
+    def lock_user(self, connection: Connection, user_id: object) -> bool:
+        """Lock a user's row, so that logins and mass endings happen one after the other.
+
+        Returns:
+            Whether there is such a user.
+        """
+        key = self.tables.user_key
+        statement = select(key).where(key == user_id).with_for_update(key_share=True)
+        return connection.execute(statement).first() is not None
+
+    def lock_live_of(self, connection: Connection, user_id: object) -> list[StoredFamily]:
+        """Lock a user's families that have not ended, oldest first."""
+        families = self.tables.refresh_tokens
+        statement = (
+            select(families)
+            .where(families.c.user_id == user_id, families.c.ended_at.is_(None))
+            .order_by(families.c.id)
+            .with_for_update(key_share=True)
+        )
+        return [_stored(row) for row in connection.execute(statement)]
+
+    def get(self, connection: Connection, family_id: UUID) -> StoredFamily | None:
+        """Read one family without locking it."""
+        families = self.tables.refresh_tokens
+        row = connection.execute(select(families).where(families.c.id == family_id)).first()
+        return None if row is None else _stored(row)
+
+    def list_of(
+        self, connection: Connection, user_id: object | None, now: datetime
+    ) -> list[StoredFamily]:
+        """Read a user's families, or (None) everybody's, newest first; ended ones for a day."""
+        families = self.tables.refresh_tokens
+        statement = (
+            select(families)
+            .where(
+                or_(families.c.ended_at.is_(None), families.c.ended_at > now - ENDED_STAY_VISIBLE)
+            )
+            .order_by(families.c.id.desc())
+        )
+        if user_id is not None:
+            statement = statement.where(families.c.user_id == user_id)
+        return [_stored(row) for row in connection.execute(statement)]
+
+    # --- the feed ------------------------------------------------------------------------------
+
+    def add_revocations(
+        self, connection: Connection, ended: Sequence[tuple[UUID, Ending]], now: datetime
+    ) -> None:
+        """Tell every process that families ended, in the transaction that ends them."""
+        if ended:
+            connection.execute(
+                insert(self.tables.revocations),
+                [
+                    {"family_id": family_id, "at": now, "reason": reason.value}
+                    for family_id, reason in ended
+                ],
+            )
+
+    def revocations_after(self, connection: Connection, seq: int) -> list[Revoked]:
+        """Read the feed from behind `seq` on."""
+        table = self.tables.revocations
+        statement = select(table).where(table.c.seq > seq).order_by(table.c.seq)
+        return [
+            Revoked(row.seq, row.family_id, _utc_time(row.at), Ending(row.reason))
+            for row in connection.execute(statement)
+        ]
+
+    def not_before(self, connection: Connection) -> datetime | None:
+        """Read since when sessions count at all."""
+        return _utc(connection.scalar(select(self.tables.meta.c.not_before)))
+
+    def set_not_before(self, connection: Connection, moment: datetime) -> None:
+        """Declare everybody's sessions from before `moment` over."""
+        meta = self.tables.meta
+        changed = connection.execute(
+            update(meta).where(meta.c.id == _META_ROW).values(not_before=moment)
+        )
+        if changed.rowcount == 0:
+            connection.execute(insert(meta), {"id": _META_ROW, "not_before": moment})
+
+    def database_time(self, connection: Connection) -> datetime | None:
+        """Ask the database for the time; None where it has no clock of its own (SQLite)."""
+        if not self._on_postgresql:
+            return None
+        return _utc(connection.scalar(select(func.clock_timestamp())))
+
+    # --- what happened -------------------------------------------------------------------------
+
+    def add_events(self, connection: Connection, events: Sequence[SecurityEvent]) -> None:
+        """Write security events, in the transaction of the fact they tell."""
+        if events:
+            connection.execute(
+                insert(self.tables.security_events),
+                [
+                    {
+                        "id": ids.new_id(event.at),
+                        "at": event.at,
+                        "event": event.name.value,
+                        "user_id": event.user_id,
+                        "family_id": event.family_id,
+                        "ip": event.origin.ip,
+                        "device": event.origin.device,
+                        "request_id": event.request_id,
+                        "details": dict(event.details),
+                    }
+                    for event in events
+                ],
+            )
+
+    def has_event(
+        self, connection: Connection, family_id: UUID, name: EventName, since: datetime
+    ) -> bool:
+        """Whether a family had such an event since a moment."""
+        events = self.tables.security_events
+        statement = select(events.c.id).where(
+            events.c.family_id == family_id,
+            events.c.event == name.value,
+            events.c.id >= ids.lowest_id(since),
+        )
+        return connection.execute(statement.limit(1)).first() is not None
+
+    def events_of(
+        self, connection: Connection, user_id: object, *, before: UUID | None, limit: int
+    ) -> list[tuple[UUID, SecurityEvent]]:
+        """Read a user's events, newest first, from before the id `before` on."""
+        events = self.tables.security_events
+        statement = select(events).where(events.c.user_id == user_id)
+        if before is not None:
+            statement = statement.where(events.c.id < before)
+        statement = statement.order_by(events.c.id.desc()).limit(limit)
+        return [(row.id, _event(row)) for row in connection.execute(statement)]
+
+    def events_in(self, connection: Connection, family_id: UUID) -> list[SecurityEvent]:
+        """Read a family's events, oldest first."""
+        events = self.tables.security_events
+        statement = select(events).where(events.c.family_id == family_id).order_by(events.c.id)
+        return [_event(row) for row in connection.execute(statement)]
+
+    def add_rotations(self, connection: Connection, rotations: Sequence[Rotation]) -> None:
+        """Keep single rotations for the lineage picture."""
+        if rotations:
+            connection.execute(
+                insert(self.tables.rotation_history),
+                [
+                    {
+                        "id": ids.new_id(rotation.at),
+                        "family_id": rotation.family_id,
+                        "generation": rotation.generation,
+                        "at": rotation.at,
+                        "kind": rotation.kind,
+                        "ip": rotation.origin.ip,
+                        "device": rotation.origin.device,
+                    }
+                    for rotation in rotations
+                ],
+            )
+
+    def rotations_of(self, connection: Connection, family_id: UUID) -> list[Rotation]:
+        """Read a family's kept rotations, oldest first."""
+        history = self.tables.rotation_history
+        statement = select(history).where(history.c.family_id == family_id).order_by(history.c.id)
+        return [
+            Rotation(
+                row.family_id,
+                row.generation,
+                _utc_time(row.at),
+                row.kind,
+                Origin(row.ip, row.device),
+            )
+            for row in connection.execute(statement)
+        ]
+
+    def purge(
+        self,
+        connection: Connection,
+        now: datetime,
+        *,
+        absolute_limit: timedelta,
+        access_token_lifetime: timedelta,
+        history: timedelta,
+    ) -> dict[str, int]:
+        """Delete what nobody can need any more, by ranges of the primary key.
+
+        Returns:
+            How many rows went, by table.
+        """
+        families, events = self.tables.refresh_tokens, self.tables.security_events
+        revocations, rotations = self.tables.revocations, self.tables.rotation_history
+        over = now - absolute_limit - ENDED_STAY_VISIBLE
+        statements = {
+            "refresh_tokens": delete(families).where(
+                families.c.id < ids.lowest_id(over), families.c.expires_at < now
+            ),
+            "revocations": delete(revocations).where(
+                revocations.c.at < now - 2 * access_token_lifetime - timedelta(minutes=1)
+            ),
+            "security_events": delete(events).where(
+                events.c.id < ids.lowest_id(now - EVENTS_ARE_KEPT)
+            ),
+            "rotation_history": delete(rotations).where(
+                rotations.c.id < ids.lowest_id(now - history)
+            ),
+        }
+        return {name: connection.execute(one).rowcount for name, one in statements.items()}
+
+
+# What a rotation, a recovery, a rights change or an ending may change.
+_CHANGING = (
+    "token",
+    "nonce",
+    "rotated_at",
+    "shown_at",
+    "auth_time",
+    "window_started_at",
+    "ended_at",
+    "generation",
+    "recoverable_from",
+    "window_generation",
+    "rights_changed",
+    "is_active",
+    "ended_reason",
+    "ip",
+    "device",
+)
+
+
+def _columns(stored: StoredFamily) -> dict[str, object]:
+    family = stored.family
+    return {
+        "id": family.id,
+        "user_id": stored.user_id,
+        "token": family.token,
+        "nonce": family.nonce,
+        "created_at": stored.created_at,
+        "expires_at": family.expires_at,
+        "rotated_at": family.rotated_at,
+        "shown_at": family.shown_at,
+        "auth_time": stored.auth_time,
+        "window_started_at": family.window_started_at,
+        "ended_at": family.ended_at,
+        "generation": family.generation,
+        "recoverable_from": family.recoverable_from,
+        "window_generation": family.window_generation,
+        "transport": int(stored.transport),
+        "rights_changed": family.rights_changed,
+        "persistent": stored.persistent,
+        "is_active": family.ended_at is None,
+        "ended_reason": family.ended_reason,
+        "ip": stored.origin.ip,
+        "device": stored.origin.device,
+        "claims": stored.claims,
+    }
+
+
+def _changes(stored: StoredFamily) -> dict[str, object]:
+    columns = _columns(stored)
+    return {"row_id": stored.family.id, **{f"new_{name}": columns[name] for name in _CHANGING}}
+
+
+def _stored(row: Row[Any]) -> StoredFamily:
+    return StoredFamily(
+        family=Family(
+            id=row.id,
+            token=bytes(row.token),
+            nonce=None if row.nonce is None else bytes(row.nonce),
+            generation=row.generation,
+            recoverable_from=row.recoverable_from,
+            rights_changed=row.rights_changed,
+            window_generation=row.window_generation,
+            window_started_at=_utc(row.window_started_at),
+            rotated_at=_utc_time(row.rotated_at),
+            expires_at=_utc_time(row.expires_at),
+            ended_at=_utc(row.ended_at),
+            ended_reason=None if row.ended_reason is None else Ending(row.ended_reason),
+            shown_at=_utc_time(row.shown_at),
+        ),
+        user_id=row.user_id,
+        created_at=_utc_time(row.created_at),
+        transport=Transport(row.transport),
+        persistent=row.persistent,
+        auth_time=_utc_time(row.auth_time),
+        claims=row.claims,
+        origin=Origin(row.ip, row.device),
+    )
+
+
+def _event(row: Row[Any]) -> SecurityEvent:
+    return SecurityEvent(
+        name=EventName(row.event),
+        at=_utc_time(row.at),
+        user_id=row.user_id,
+        family_id=row.family_id,
+        origin=Origin(row.ip, row.device),
+        request_id=row.request_id,
+        details=row.details,
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else _utc_time(moment)
+
+
+def _utc_time(moment: datetime) -> datetime:
+    # SQLite hands a time back without its zone, psycopg in the session's
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

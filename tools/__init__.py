@@ -1,0 +1,1 @@
+"""What stands behind the Makefile: standard library only, since it runs on a bare machine."""

@@ -1,0 +1,44 @@
+"""`make check`: what can be said of the code without running it, all of it even if one fails."""
+
+import sys
+from functools import partial
+
+from tools import audit
+from tools.runners import Outcome, Result, conclude, line, run, timed
+from tools.steps import ROOT, VENV, explained
+
+CHECKS = {
+    "ruff": ("ruff", "check", "--quiet", "."),
+    "ruff format": ("ruff", "format", "--check", "--quiet", "."),
+    "mypy": ("mypy",),
+    "layers": ("lint-imports", "--no-logo"),
+}
+
+
+def main() -> int:
+    """Run every check; show what a check said only where it fails."""
+    results: list[Result] = []
+
+    def note(result: Result) -> None:
+        results.append(result)
+        print(line(result), flush=True)
+
+    for name, (program, *arguments) in CHECKS.items():
+        note(timed(name, partial(_checked, str(VENV / "bin" / program), *arguments)))
+    if (ROOT / "package.json").exists():
+        note(timed("typescript", partial(_checked, "npm", "run", "--silent", "check")))
+    note(timed("audit", audit.audit))
+    return conclude(results)
+
+
+def _checked(*command: str) -> tuple[Outcome, str]:
+    ended = run(*command, quiet=True)
+    if ended.status == 0:
+        return Outcome.PASSED, ""
+    print(ended.output)
+    return Outcome.FAILED, f"exit status {ended.status}; what it found stands above"
+
+
+if __name__ == "__main__":
+    with explained():
+        sys.exit(main())

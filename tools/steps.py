@@ -1,0 +1,170 @@
+"""A step of an installation: done once, done again when what it was made from changes.
+
+Each step leaves a stamp, a hash of its inputs, only after it has ended well; so a second run is
+quick, and one that was interrupted is taken up where it stopped.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+NODE = ROOT / ".node"  # only where the machine's own Node.js does not do
+STAMPS = VENV / "stamps"
+LOG = ROOT / "test-artefacts" / "last-step.log"
+
+# What pip and npm say when the network, not the project, is at fault.
+NO_NETWORK = (
+    "Connection refused",
+    "ConnectTimeout",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ENOTFOUND",
+    "ETIMEDOUT",
+    "NameResolutionError",
+    "Name or service not known",
+    "Network is unreachable",
+    "NewConnectionError",
+    "Temporary failure in name resolution",
+    "nodename nor servname provided",
+)
+
+
+class StepError(Exception):
+    """A step could not be done; its text is the one sentence that the person needs."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn a `StepError` into its sentence and exit status 1, Ctrl-C into 130."""
+    try:
+        yield
+    except StepError as error:
+        print(f"\n{error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that commands run in: the installed Python and Node.js come first."""
+    path = [str(VENV / "bin"), os.environ.get("PATH", os.defpath)]
+    if (NODE / "bin" / "node").exists():
+        path.insert(1, str(NODE / "bin"))
+    return os.environ | {"PATH": os.pathsep.join(path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def fingerprint(*inputs: Path | str) -> str:
+    """Hash what a step is made from: files, folders (every file in them) and plain texts.
+
+    A missing file counts as such; what a folder's own tools produce is left out.
+    """
+    digest = hashlib.sha256()
+    for given in inputs:
+        if isinstance(given, str):
+            digest.update(f"text {given}\0".encode())
+            continue
+        for path in _files(given):
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "none"
+            digest.update(f"file {path.relative_to(ROOT)} {content}\0".encode())
+    return digest.hexdigest()
+
+
+PRODUCED = frozenset({"node_modules", "dist", "coverage", "__pycache__", "test-results"})
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if name not in PRODUCED and name[0] != ".")
+        for name in sorted(names):
+            if not name.endswith((".gen.ts", ".tsbuildinfo")):
+                yield Path(folder) / name
+
+
+def step(
+    name: str, title: str, *, inputs: str, outputs: Iterable[Path], do: Callable[[], None]
+) -> None:
+    """Do a step unless its stamp says that it was done from the same inputs and its outputs stand.
+
+    Args:
+        name: The stamp's file name.
+        title: What the person at the terminal reads.
+        inputs: The inputs' `fingerprint`.
+        outputs: What must exist afterwards.
+        do: Does it; raises StepError where it cannot.
+
+    Raises:
+        StepError: It could not be done, or an output is missing afterwards.
+    """
+    stamp = STAMPS / name
+    wanted = list(outputs)
+    if all(path.exists() for path in wanted) and _read(stamp) == inputs:
+        return
+    stamp.unlink(missing_ok=True)
+    started = time.monotonic()
+    print(f"  … {title}", flush=True)
+    do()
+    for path in wanted:
+        if not path.exists():
+            message = f"{title}: it ended well, yet {path.relative_to(ROOT)} is missing."
+            raise StepError(message)
+    STAMPS.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(inputs)
+    print(f"  ✓ {title}: {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def command(*arguments: str | Path, what: str, extra: Mapping[str, str] | None = None) -> None:
+    """Run a command of a step quietly; show what it said only where it fails.
+
+    Args:
+        arguments: The program and its arguments.
+        what: What fails when it fails: the subject of a sentence.
+        extra: Variables beside the `environment`.
+
+    Raises:
+        StepError: It is missing or ended with another status than 0.
+    """
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with LOG.open("w") as log:
+        try:
+            status = subprocess.run(
+                [str(argument) for argument in arguments],
+                cwd=ROOT,
+                env=environment() | dict(extra or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+        except FileNotFoundError:
+            message = f"{what} needs `{arguments[0]}`, which this machine does not have."
+            raise StepError(message) from None
+    if status == 0:
+        return
+    said = LOG.read_text(errors="replace")
+    if any(sign in said for sign in NO_NETWORK):
+        message = (
+            f"{what} needs the network, and the package registry cannot be reached "
+            f"(what was tried: {LOG.relative_to(ROOT)})."
+        )
+        raise StepError(message)
+    print(said, file=sys.stderr)
+    message = f"{what} failed with status {status}; its output stands above."
+    raise StepError(message)

@@ -1,0 +1,74 @@
+"""`make test`: every runner, even where one fails; a closing line for each at the end."""
+
+import sys
+from collections.abc import Callable
+
+from tools import chromium
+from tools.runners import Outcome, Result, closing_line, conclude, line, run, timed
+from tools.steps import PYTHON, ROOT, StepError, explained
+
+# At most 4 workers: each has its own databases, and beyond that PostgreSQL is what they wait for.
+PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+
+
+def python() -> tuple[Outcome, str]:
+    """Run the Python tests, on SQLite and a real PostgreSQL."""
+    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "not browser", *PARALLEL, *_colour())
+    return _judged(ended.status), closing_line(ended.output)
+
+
+def typescript() -> tuple[Outcome, str]:
+    """Run the TypeScript tests of all workspaces."""
+    if not (ROOT / "package.json").exists():
+        return Outcome.SKIPPED, "no tests yet"
+    ended = run("npm", "test")
+    return _judged(ended.status), closing_line(ended.output)
+
+
+def browser() -> tuple[Outcome, str]:
+    """Run the tests that drive a real Chromium, one at a time: they time what they see."""
+    if not any((ROOT / "tests" / "browser").glob("**/test_*.py")):
+        return Outcome.SKIPPED, "no tests yet"
+    try:
+        chromium.ensure()
+    except StepError as error:
+        return Outcome.FAILED, str(error)
+    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "browser", *_colour())
+    return _judged(ended.status), closing_line(ended.output)
+
+
+RUNNERS: dict[str, Callable[[], tuple[Outcome, str]]] = {
+    "python": python,
+    "typescript": typescript,
+    "browser": browser,
+}
+
+
+def _judged(status: int) -> Outcome:
+    # pytest ends with 5 where it collected nothing: a failure, for the tests' files are there.
+    return Outcome.PASSED if status == 0 else Outcome.FAILED
+
+
+def _colour() -> tuple[str, ...]:
+    return ("--color=yes",) if sys.stdout.isatty() else ()
+
+
+def main(names: list[str]) -> int:
+    """Run the named runners, or all of them."""
+    unknown = [name for name in names if name not in RUNNERS]
+    if unknown:
+        message = f"There is no runner {unknown[0]}; there are {', '.join(RUNNERS)}."
+        raise StepError(message)
+    results: list[Result] = []
+    for name in names or RUNNERS:
+        print(f"\n── {name}", flush=True)
+        results.append(timed(name, RUNNERS[name]))
+    print()
+    for result in results:
+        print(line(result))
+    return conclude(results)
+
+
+if __name__ == "__main__":
+    with explained():
+        sys.exit(main(sys.argv[1:]))
