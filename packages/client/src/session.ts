@@ -45,7 +45,7 @@ const NOT_THE_TOKEN: ReadonlySet<string | null> = new Set([
 
 /** Make the page's session. Touches nothing before `start()` or the first request. */
 export function createSession(options: SessionOptions = {}): Session {
-  const host: Host = Object.assign(Object.create(BROWSER), options.host);
+  const host: Host = { ...BROWSER, ...options.host };
   const { authUrl = "/auth", timeoutMs = 8_000, hintCookie = "auto" } = options;
   const tabs = createTabs(host, `batonpass:${authUrl}`);
   const reporter = createReporter();
@@ -83,8 +83,7 @@ export function createSession(options: SessionOptions = {}): Session {
     cancelRetry?.();
     if (next.name === "authenticated") owed = null; // a login ends what its cookie came from
     if (next.name === "anonymous" || next.name === "expired") {
-      const hint = hintNow();
-      seenHint = typeof hint === "string" ? hint : (hint?.raw ?? null);
+      seenHint = rawOf(hintNow());
     }
   }
 
@@ -114,7 +113,7 @@ export function createSession(options: SessionOptions = {}): Session {
       case "post-logout":
         interrupt.abort();
         interrupt = new AbortController();
-        owed = { token: tokenOf(before)?.accessToken ?? null };
+        owed = { token: tokenOf(before)?.accessToken ?? owed?.token ?? null };
         if (readsHint()) writeLoggedOut(host);
         return;
     }
@@ -203,15 +202,15 @@ export function createSession(options: SessionOptions = {}): Session {
   function lookAtCookie(restored: boolean): void {
     if (!readsHint()) return;
     const hint = hintNow();
-    const raw = typeof hint === "string" ? hint : (hint?.raw ?? null);
+    const raw = rawOf(hint);
     const token = tokenOf(state);
-    if (token) {
-      const event = cookieEvent(compareHint(hint, token), restored, raw === seenHint);
-      if (event?.type !== "logged-out-in-tab") seenHint = raw;
-      if (event) dispatch(event);
-    } else if (hint !== "logged-out" && raw !== null && raw !== seenHint) {
-      dispatch({ type: "cookie-appeared" });
-    }
+    const finding = token ? compareHint(hint, token) : "another";
+    if (finding === "as-known") seenHint = null;
+    const event = cookieEvent(finding, restored || !token);
+    const isNews = raw !== seenHint || finding === "gone";
+    if (!event || !isNews || (!token && (raw === null || hint === "logged-out"))) return;
+    seenHint = raw;
+    dispatch(event);
   }
 
   // ---- life
@@ -261,9 +260,9 @@ export function createSession(options: SessionOptions = {}): Session {
     if (hint === "logged-out") {
       owed = { token: null };
       void payOwed();
-      dispatch({ type: "nobody" });
+      dispatch({ type: "logged-out-in-tab" });
     } else if (!hint && hintCookie === true) {
-      dispatch({ type: "nobody" });
+      dispatch({ type: "logged-out-in-tab" });
     } else {
       void renew(state.epoch);
     }
@@ -304,7 +303,7 @@ export function createSession(options: SessionOptions = {}): Session {
         const left = token.expiresAt - host.now();
         const nearly = Math.min(NEARLY_MS, (token.expiresAt - token.receivedAt) / 4);
         if (left <= 0 || (minLife && left < nearly)) {
-          dispatch({ type: "token-over", nearly: left > 0 });
+          dispatch({ type: "refresh-needed", usable: left > 0 });
           return "wait";
         }
         return state.name === "authenticated" || state.usable ? token : "wait";
@@ -410,19 +409,26 @@ function tokenOf(state: State): Token | null {
 const isSuccessor = (token: Token, of: Token): boolean =>
   token.sessionId === of.sessionId && token.generation > of.generation;
 
-/** What to do about what the cookie tells; a strange one that was `seen` already has been acted upon. */
+const rawOf = (hint: ReturnType<typeof readHint>): string | null =>
+  typeof hint === "string" ? hint : (hint?.raw ?? null);
+
+/** What to do about what the cookie tells. */
 function cookieEvent(
   finding: ReturnType<typeof compareHint>,
   restored: boolean,
-  seen: boolean,
 ): SessionEvent | null {
-  if (finding === "logged-out") return { type: "logged-out-in-tab" };
-  // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is over,
-  // and the next refresh says so.
-  if (finding === "gone") return restored ? { type: "cookie-changed-hands", gone: true } : null;
-  if (finding === "as-known" || seen) return null;
-  if (finding === "went-back") return { type: "cookie-went-back" };
-  return restored
-    ? { type: "cookie-changed-hands", gone: false }
-    : { type: "token-over", nearly: false };
+  switch (finding) {
+    case "as-known":
+      return null;
+    case "logged-out":
+      return { type: "logged-out-in-tab" };
+    case "gone":
+      // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is
+      // over, and the next refresh says so.
+      return restored ? { type: "logged-out-in-tab" } : null;
+    case "another":
+      return restored ? { type: "strange-cookie" } : { type: "refresh-needed", usable: false };
+    case "went-back":
+      return { type: "refresh-needed", usable: true };
+  }
 }

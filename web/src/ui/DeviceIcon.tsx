@@ -8,7 +8,13 @@ const KINDS = [
 ] as const;
 
 /** What a device is, from its name: "Firefox on Linux", "Safari on iPhone", "curl". */
-export function DeviceIcon({ device, size = 20 }: { readonly device: string | null; readonly size?: number }): ReactElement {
+export function DeviceIcon({
+  device,
+  size = 20,
+}: {
+  readonly device: string | null;
+  readonly size?: number;
+}): ReactElement {
   const Icon = KINDS.find(({ pattern }) => pattern.test(device ?? ""))?.Icon ?? Monitor;
   return <Icon aria-hidden size={size} strokeWidth={1.5} className="shrink-0 text-ink-2" />;
 }
