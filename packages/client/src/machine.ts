@@ -116,6 +116,9 @@ export type Effect =
   | "tell-logout"
   | "post-logout";
 
+/** The token that a state holds, if any: good, over or refused. */
+export const tokenOf = (state: State): Token | null => ("token" in state ? state.token : null);
+
 export interface Step {
   readonly state: State;
   readonly effects: readonly Effect[];
@@ -326,9 +329,8 @@ const loggingOut = (epoch: number): Step =>
   step({ name: "logging-out", epoch: epoch + 1 }, "tell-logout", "post-logout", "serve-waiting");
 
 /** Another session's token is no successor: it comes as `signed-in`. */
-function isNewer(candidate: Token, token: Token): boolean {
-  return candidate.sessionId === token.sessionId && candidate.generation > token.generation;
-}
+export const isNewer = (candidate: Token, token: Token): boolean =>
+  candidate.sessionId === token.sessionId && candidate.generation > token.generation;
 
 /** Not for a session that has ended: the refresh then says why. Nor for ever: keys change. */
 function isVindicated(state: Authenticated, event: { revoked: boolean; now: number }): boolean {

@@ -4,14 +4,16 @@
  */
 import { ApiError, type EndCode, type EndReason, SessionExpiredError } from "./errors.ts";
 import { createForms } from "./forms.ts";
-import { compareHint, familyOf, readHint, writeLoggedOut } from "./hint.ts";
+import { compareHint, familyOf, type Hint, readHint, writeLoggedOut } from "./hint.ts";
 import { BROWSER } from "./host.ts";
 import {
   type Effect,
   INITIAL,
+  isNewer,
   type SessionEvent,
   type State,
   type Token,
+  tokenOf,
   transition,
 } from "./machine.ts";
 import { refresh } from "./refresh.ts";
@@ -83,7 +85,7 @@ export function createSession(options: SessionOptions = {}): Session {
     cancelRetry?.();
     if (next.name === "authenticated") owed = null; // a login ends what its cookie came from
     if (next.name === "anonymous" || next.name === "expired") {
-      seenHint = rawOf(hintNow());
+      seenHint = hintNow()?.raw ?? null;
     }
   }
 
@@ -149,14 +151,14 @@ export function createSession(options: SessionOptions = {}): Session {
   async function adoptFromTab(isStillWanted: () => boolean): Promise<boolean> {
     const mine = tokenOf(state);
     const hint = hintNow();
-    if (hint === "logged-out") {
+    if (hint?.family === null) {
       dispatch({ type: "logged-out-in-tab" });
       return true;
     }
     const isOld = hint && mine && compareHint(hint, mine) === "went-back";
     if (readsHint() && (!hint || hint.raw === mine?.hint || isOld)) return false;
     const token = await tabs.ask((theirs) =>
-      hint ? theirs.hint === hint.raw : !mine || isSuccessor(theirs, mine),
+      hint ? theirs.hint === hint.raw : !mine || isNewer(theirs, mine),
     );
     if (!isStillWanted()) return true;
     if (!token) return false;
@@ -191,25 +193,23 @@ export function createSession(options: SessionOptions = {}): Session {
     return page !== null && URL.parse(authUrl, page.href)?.origin === page.origin;
   }
 
-  const hintNow = (): ReturnType<typeof readHint> => (readsHint() ? readHint(host) : null);
+  const hintNow = (): Hint | null => (readsHint() ? readHint(host) : null);
 
-  function family(): string | null {
-    const hint = hintNow();
-    return typeof hint === "string" ? null : (hint?.family ?? null);
-  }
+  const family = (): string | null => hintNow()?.family ?? null;
 
   /** Hold the cookie against what we know: other tabs leave their traces there. */
   function lookAtCookie(restored: boolean): void {
-    if (!readsHint()) return;
     const hint = hintNow();
-    const raw = rawOf(hint);
     const token = tokenOf(state);
-    const finding = token ? compareHint(hint, token) : "another";
+    if (!token) {
+      if (hint?.family && hint.raw !== seenHint) dispatch({ type: "strange-cookie" });
+      return;
+    }
+    const finding = compareHint(hint, token);
     if (finding === "as-known") seenHint = null;
-    const event = cookieEvent(finding, restored || !token);
-    const isNews = raw !== seenHint || finding === "gone";
-    if (!event || !isNews || (!token && (raw === null || hint === "logged-out"))) return;
-    seenHint = raw;
+    const event = hint && hint.raw === seenHint ? null : cookieEvent(finding, restored);
+    if (!event) return;
+    seenHint = hint?.raw ?? null;
     dispatch(event);
   }
 
@@ -224,7 +224,7 @@ export function createSession(options: SessionOptions = {}): Session {
       },
       onToken(token, login) {
         const mine = family(); // a message from before the last login or logout
-        if (readsHint() && (token.hint === null || familyOf(token.hint) !== mine)) return;
+        if (readsHint() && (mine === null || familyOf(token) !== mine)) return;
         dispatch(
           login ? { type: "signed-in", token, elsewhere: true } : { type: "token-from-tab", token },
         );
@@ -257,7 +257,7 @@ export function createSession(options: SessionOptions = {}): Session {
 
   function boot(): void {
     const hint = hintNow();
-    if (hint === "logged-out") {
+    if (hint?.family === null) {
       owed = { token: null };
       void payOwed();
       dispatch({ type: "logged-out-in-tab" });
@@ -272,7 +272,7 @@ export function createSession(options: SessionOptions = {}): Session {
   async function payOwed(): Promise<void> {
     await tabs.locked(lockMs, async () => {
       const hint = hintNow();
-      if (hint && hint !== "logged-out") owed = null; // somebody has logged in since
+      if (hint?.family) owed = null; // somebody has logged in since
       if (owed && state.name === "anonymous") await payLogout();
     });
   }
@@ -401,16 +401,6 @@ export function createSession(options: SessionOptions = {}): Session {
     return new SessionExpiredError(code as EndCode, reason as EndReason | null, loginUrl());
   }
 }
-
-function tokenOf(state: State): Token | null {
-  return "token" in state ? state.token : null;
-}
-
-const isSuccessor = (token: Token, of: Token): boolean =>
-  token.sessionId === of.sessionId && token.generation > of.generation;
-
-const rawOf = (hint: ReturnType<typeof readHint>): string | null =>
-  typeof hint === "string" ? hint : (hint?.raw ?? null);
 
 /** What to do about what the cookie tells. */
 function cookieEvent(

@@ -113,6 +113,26 @@ describe("ends the session:", () => {
   });
 });
 
+test("the request outlives its page, carries the cookie, and follows nobody elsewhere", async ({
+  browser,
+}) => {
+  const fetch = vi.fn(async () => new Response("{}"));
+  const { session } = browser.open({ authUrl: "https://api.example/auth", host: { fetch } });
+
+  await session.ready();
+
+  expect(fetch).toHaveBeenCalledWith(
+    "https://api.example/auth/refresh",
+    expect.objectContaining({
+      method: "POST",
+      keepalive: true,
+      credentials: "include",
+      redirect: "error",
+      cache: "no-store",
+    }),
+  );
+});
+
 test("refresh_missing while booting means nobody, not an end", async ({ browser }) => {
   const { session } = browser.open();
 
