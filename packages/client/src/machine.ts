@@ -128,6 +128,9 @@ export interface Step {
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
+/** No server's Retry-After keeps us away for longer. */
+const LONGEST_RETRY_MS = 300_000;
+
 /** A vindicated token is believed in for this long: an endpoint that is always 401 costs one refresh, not one a request. */
 export const VINDICATED_FOR_MS = 30_000;
 
@@ -288,7 +291,7 @@ const refreshing = (at: Omit<Refreshing, "name">): Step =>
 
 function unreachable(at: Omit<Refreshing, "name">, retryAfterMs: number | null): Step {
   const backoff = Math.min(FIRST_RETRY_MS * 2 ** at.failures, LAST_RETRY_MS);
-  const retryInMs = Math.max(backoff, retryAfterMs ?? 0);
+  const retryInMs = Math.min(Math.max(backoff, retryAfterMs ?? 0), LONGEST_RETRY_MS);
   const { epoch, token, usable, failures } = at;
   return step(
     { name: "unreachable", epoch, token, usable, failures: failures + 1, retryInMs },

@@ -13,7 +13,6 @@ interface Grant {
 
 /** A token on its way to another tab, whose clock began at another time. */
 export type SentToken = Omit<Token, "receivedAt" | "expiresAt"> & {
-  readonly ageMs: number;
   readonly lifeMs: number;
 };
 
@@ -47,10 +46,10 @@ export function userIdOf(accessToken: string): string | null {
   }
 }
 
-export function pack({ receivedAt, expiresAt, ...token }: Token, now: number): SentToken {
-  return { ...token, ageMs: now - receivedAt, lifeMs: expiresAt - now };
+export function pack({ receivedAt: _, expiresAt, ...token }: Token, now: number): SentToken {
+  return { ...token, lifeMs: expiresAt - now };
 }
 
-export function unpack({ ageMs, lifeMs, ...token }: SentToken, now: number): Token {
-  return { ...token, receivedAt: now - ageMs, expiresAt: now + lifeMs };
+export function unpack({ lifeMs, ...token }: SentToken, now: number): Token {
+  return { ...token, receivedAt: now, expiresAt: now + lifeMs };
 }

@@ -201,6 +201,20 @@ test("tries again after 1, 2, 4 … at most 60 s", async ({ server, tab }) => {
   expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
 });
 
+test("not all clients try again at once: a tenth is spread", async ({ server, browser }) => {
+  const tab = browser.open({ host: { random: () => 0.99 } });
+  await tab.session.login({ email: "anna", password: "secret" });
+  server.expireAccessTokens();
+  server.fault(REFRESH, answer(503, {}, { "retry-after": "100" }), 1);
+  await tab.api.get("/api/items").catch(() => {});
+
+  tab.clock.advance(105_000);
+  expect(tab.session.getSnapshot()).toMatchObject({ status: "unreachable", retryInMs: 100_000 });
+  tab.clock.advance(5_000);
+
+  await until(() => tab.session.getSnapshot().status === "authenticated");
+});
+
 test("the face does not flicker while it tries again", async ({ server, tab }) => {
   const seen: string[] = [];
   server.expireAccessTokens();
