@@ -101,6 +101,7 @@ test("a tab that asks its neighbours when they log out does not refresh", async 
   asking.clock.advance(1_800_000);
   other.clock.advance(1_800_000);
   const waiting = asking.api.get("/api/items").catch((error: { code: string }) => error.code);
+  await until(() => asking.session.getSnapshot().status === "refreshing");
 
   await other.session.logout();
 
