@@ -67,7 +67,7 @@ def test_without_remember_they_last_until_the_browser_is_closed() -> None:
     ("strict", False, "Strict"), ("lax", False, "Lax"),
     pytest.param("none", False, "Lax", id="browsers drop None without Secure"),
 ])  # fmt: skip
-def test_samesite_is_as_set(samesite: SameSite, secure: bool, attribute: str) -> None:  # noqa: FBT001
+def test_samesite_is_as_set(samesite: SameSite, secure: bool, attribute: str) -> None:
     policy = CookiePolicy(secure, samesite)
 
     for cookie in written(policy.issue(TOKEN, FAMILY_ID, 7, WEEK) + policy.clear()):

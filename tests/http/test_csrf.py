@@ -67,7 +67,7 @@ def passes(
     (None,               "",      False),
     (None,               None,    True),
 ])  # fmt: skip
-def test_what_a_browser_says_decides(site: str | None, origin: str | None, expected: bool) -> None:  # noqa: FBT001
+def test_what_a_browser_says_decides(site: str | None, origin: str | None, expected: bool) -> None:
     assert passes(POLICY, a_request(site, origin)) is expected
 
 
@@ -93,7 +93,7 @@ def test_what_comes_twice_is_refused(headers: list[tuple[bytes, bytes]]) -> None
     pytest.param(True, False, True, id="SameSite=none, no cookie: nothing to abuse"),
 ])  # fmt: skip
 def test_a13_a_request_that_says_nothing(
-    cookies_cross_site: bool, has_cookie: bool, expected: bool  # noqa: FBT001
+    cookies_cross_site: bool, has_cookie: bool, expected: bool
 ) -> None:  # fmt: skip
     policy = CsrfPolicy(OWN, frozenset(), cookies_cross_site)
 
@@ -105,7 +105,7 @@ def test_a13_a_request_that_says_nothing(
     ("POST", False), ("DELETE", False), ("PUT", False), ("PATCH", False), ("BREW", False),
     ("get", False),
 ])  # fmt: skip
-def test_only_what_changes_nothing_passes_unchecked(method: str, expected: bool) -> None:  # noqa: FBT001
+def test_only_what_changes_nothing_passes_unchecked(method: str, expected: bool) -> None:
     assert passes(POLICY, a_request("cross-site", FOREIGN), method=method) is expected
 
 
@@ -143,7 +143,7 @@ def test_an_origin_is_compared_whole(origin: str) -> None:
     pytest.param(None, "http://a b:99999999", FOREIGN, False, id="a hostile Host"),
 ])  # fmt: skip
 def test_which_origin_is_our_own(
-    own_origin: str | None, request_origin: str, origin: str, expected: bool  # noqa: FBT001
+    own_origin: str | None, request_origin: str, origin: str, expected: bool
 ) -> None:  # fmt: skip
     policy = CsrfPolicy(own_origin, frozenset(), cookies_cross_site=False)
 

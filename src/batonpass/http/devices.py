@@ -87,6 +87,7 @@ def block(address: str) -> str:
 @lru_cache(_REMEMBERED)
 def _remembered_name(user_agent: str) -> str:
     name = _named_by_library(user_agent) or named_by_hand(user_agent)
+    # ua-parser copies up to 200 characters of whatever stands before "/1.0 CFNetwork"
     return "".join(filter(str.isprintable, name))[:MAX_NAME_LENGTH].strip() or UNKNOWN_DEVICE
 
 

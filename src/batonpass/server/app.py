@@ -26,7 +26,7 @@ from batonpass.server.routes import Readiness, build_health, build_router
 from batonpass.server.settings import Settings, load_settings
 from batonpass.server.throttle import Limit, Throttle
 from batonpass.server.users import User
-from batonpass.server.web import build_web
+from batonpass.server.web import web_routes
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(build_router(auth, accounts))
     app.include_router(build_health(_readiness(auth)))
     auth.install(app)
-    app.mount("/", build_web(production=settings.is_production))
+    app.router.routes.extend(web_routes(production=settings.is_production))
     add_error_answers(app)
     _add_middlewares(app, settings)
     return app

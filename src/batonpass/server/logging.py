@@ -56,6 +56,7 @@ def configure(log_format: Literal["console", "json"]) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _without_colour,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         clean,
@@ -100,3 +101,8 @@ def _visible(letter: str) -> str:
     if unicodedata.category(letter) in {"Cc", "Cf", "Zl", "Zp", "Cs"}:
         return f"\\u{ord(letter):04x}"
     return letter
+
+
+def _without_colour(_logger: object, _method: str, event: Event) -> Event:
+    event.pop("color_message", None)  # uvicorn says everything twice
+    return event
