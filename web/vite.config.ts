@@ -54,7 +54,7 @@ const BASE = {
   test: /node_modules.(react|react-dom|scheduler|use-sync-external-store|@tanstack.(react-router|router-core|history|store|react-store))\/|packages\/(react|client\/dist\/index)/,
 };
 
-const SERVER = process.env["BATONPASS_SERVER"] ?? "http://localhost:8000";
+const SERVER = process.env.BATONPASS_SERVER ?? "http://localhost:8000";
 
 export default defineConfig({
   plugins: [react(), tailwindcss(), firstPaint()],

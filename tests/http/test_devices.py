@@ -1,4 +1,4 @@
-"""Device names and addresses: for people, so nothing hostile may pass."""
+"""Device names: for people, so nothing hostile may pass."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batonpass.http.devices import address, block, device_name, named_by_hand
+from batonpass.http.devices import device_name, named_by_hand
 
 SAFARI = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
@@ -96,23 +96,3 @@ def test_only_the_beginning_of_a_long_one_is_read() -> None:
 
     assert device_name(f"{common}Edg/142.0") == "Edge on Windows"
     assert device_name(f"{common.ljust(600, 'x')}Edg/142.0") == "Chrome on Windows"
-
-
-@pytest.mark.parametrize(("client_host", "expected", "its_block"), [
-    ("192.0.2.7", "192.0.2.7", "192.0.2.7/32"),
-    pytest.param("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.7/32", id="IPv4 inside IPv6"),
-    pytest.param("::FFFF:c000:207", "192.0.2.7", "192.0.2.7/32", id="the same in hex"),
-    pytest.param("2001:DB8:1:2:0:0:0:3", "2001:db8:1:2::3", "2001:db8:1:2::/64", id="IPv6"),
-    pytest.param("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2:ffff:ffff:ffff:ffff",
-                 "2001:db8:1:2::/64", id="the last of that block"),
-    pytest.param("2001:db8:1:3::", "2001:db8:1:3::", "2001:db8:1:3::/64", id="the next block"),
-    pytest.param("fe80::1%eth0", "fe80::1", "fe80::/64", id="a zone"),
-    ("127.0.0.1", "127.0.0.1", "127.0.0.1/32"), ("::1", "::1", "::/64"),
-    *(pytest.param(host, "unknown", "unknown", id=repr(host)[:20]) for host in (
-        None, "", "testclient", "/run/app.sock", "192.0.2.7, 10.0.0.1", "192.0.2.7:80", "192.0.2",
-        "0x7f.1", "192.0.2.07", "1" * 10**6, "\r\n", "\u0661.2.3.4",
-    )),
-])  # fmt: skip
-def test_an_address_and_its_block(client_host: str | None, expected: str, its_block: str) -> None:
-    assert address(client_host) == expected
-    assert block(address(client_host)) == its_block

@@ -16,12 +16,8 @@ export const BROWSER: Host = {
     // biome-ignore lint/suspicious/noDocumentCookie: cookieStore is not in every browser of today
     document.cookie = cookie;
   },
-  get locks() {
-    return globalThis.navigator?.locks ?? null; // not in insecure contexts
-  },
-  get channel() {
-    return globalThis.BroadcastChannel ? (name: string) => new BroadcastChannel(name) : null;
-  },
+  locks: () => globalThis.navigator?.locks ?? null,
+  channel: (name) => globalThis.BroadcastChannel && new BroadcastChannel(name),
   location: () => globalThis.location ?? null,
   isHidden: () => globalThis.document?.hidden ?? false,
   listen: (listener) => {

@@ -78,6 +78,17 @@ export type Outcome =
 
 export type SessionEvent =
   | Outcome
+  /** The token answer to a login, a change of password or a confirmation, here or in another tab. */
+  | { readonly type: "signed-in"; readonly token: Token; readonly elsewhere: boolean }
+  | { readonly type: "logout" }
+  | { readonly type: "logout-done"; readonly epoch: number }
+  /** Another tab logs out, or did so before this page woke. */
+  | { readonly type: "logged-out-in-tab" }
+  /** The readable cookie is one that this page has never seen: what it shows may not be this user's. */
+  | { readonly type: "strange-cookie" }
+  /** Another tab has refreshed, or found out that it is over. */
+  | { readonly type: "token-from-tab"; readonly token: Token }
+  | { readonly type: "ended-in-tab"; readonly sessionId: string; readonly ending: Ending }
   /** A 401 to a request that carried `sentWith`. */
   | {
       readonly type: "unauthorized";
@@ -87,24 +98,8 @@ export type SessionEvent =
     }
   /** The second try, with `sentWith`, was refused too. */
   | { readonly type: "refused-again"; readonly sentWith: string }
-  /** A request is to go out, but the token is over, or too nearly so, or the cookie is another session's. */
-  | { readonly type: "token-over"; readonly nearly: boolean }
-  /** The readable cookie went back: a late answer overwrote what a later one had set. */
-  | { readonly type: "cookie-went-back" }
-  /** The readable cookie is gone, or another's: what this page shows may not be this user's. */
-  | { readonly type: "cookie-changed-hands"; readonly gone: boolean }
-  /** Nobody was signed in here, and now there is a readable cookie. */
-  | { readonly type: "cookie-appeared" }
-  /** The readable cookie says that there is nobody: no need to ask. */
-  | { readonly type: "nobody" }
-  /** The token answer to a login, a change of password or a confirmation, here or in another tab. */
-  | { readonly type: "signed-in"; readonly token: Token; readonly elsewhere: boolean }
-  /** Another tab has refreshed. */
-  | { readonly type: "token-from-tab"; readonly token: Token }
-  | { readonly type: "ended-in-tab"; readonly sessionId: string; readonly ending: Ending }
-  | { readonly type: "logout" }
-  | { readonly type: "logged-out-in-tab" }
-  | { readonly type: "logout-done"; readonly epoch: number }
+  /** The token is over; or nearly so, or the cookie went back: then it is `usable` meanwhile. */
+  | { readonly type: "refresh-needed"; readonly usable: boolean }
   /** The timer, the network, or the user says: try again. */
   | { readonly type: "retry" };
 
@@ -121,6 +116,9 @@ export type Effect =
   | "tell-logout"
   | "post-logout";
 
+/** The token that a state holds, if any: good, over or refused. */
+export const tokenOf = (state: State): Token | null => ("token" in state ? state.token : null);
+
 export interface Step {
   readonly state: State;
   readonly effects: readonly Effect[];
@@ -130,6 +128,9 @@ export interface Step {
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 
+/** No server's Retry-After keeps us away for longer. */
+const LONGEST_RETRY_MS = 300_000;
+
 /** A vindicated token is believed in for this long: an endpoint that is always 401 costs one refresh, not one a request. */
 export const VINDICATED_FOR_MS = 30_000;
 
@@ -138,31 +139,47 @@ export const INITIAL: State = { name: "booting", epoch: 0 };
 const step = (state: State, ...effects: readonly Effect[]): Step => ({ state, effects });
 
 export function transition(state: State, event: SessionEvent): Step {
+  const { epoch } = state;
   // An answer that was asked for before a login, a logout or an end came between.
-  if ("epoch" in event && event.epoch !== state.epoch) return step(state);
-  // Whoever logs out is logged out in every state, and so is who does it in another tab.
-  if (event.type === "logged-out-in-tab") return whenLoggedOutElsewhere(state);
+  if ("epoch" in event && event.epoch !== epoch) return step(state);
+  switch (event.type) {
+    case "signed-in": // also while logging out: it came after the logout, which has nothing left to end
+      return adopted(epoch + 1, event.token, ...(event.elsewhere ? [] : (["tell-login"] as const)));
+    case "logout": // also while anonymous: there may be a cookie all the same
+      return loggingOut(epoch);
+    case "logged-out-in-tab": // two tabs at once: the request of each must still go out
+      return state.name === "logging-out" ? step(state) : anonymous(epoch + 1);
+    case "strange-cookie": // the token is forgotten before anything else is asked
+      return step({ name: "booting", epoch: epoch + 1 }, "refresh");
+    default:
+      return within(state, event);
+  }
+}
+
+type LocalEvent = Exclude<
+  SessionEvent,
+  { type: "signed-in" | "logout" | "logged-out-in-tab" | "strange-cookie" }
+>;
+
+function within(state: State, event: LocalEvent): Step {
   switch (state.name) {
     case "booting":
       return whileBooting(state, event);
-    case "anonymous":
-      return whileAnonymous(state, event);
     case "authenticated":
       return whileAuthenticated(state, event);
     case "refreshing":
       return whileRefreshing(state, event);
     case "unreachable":
       return whileUnreachable(state, event);
-    case "expired":
-      return whileExpired(state, event);
     case "logging-out":
-      return whileLoggingOut(state, event);
+      // Another tab's token was sent before that tab heard of the logout: it brings nothing back.
+      return event.type === "logout-done" ? anonymous(state.epoch) : step(state);
     default:
-      return assertNever(state);
+      // Anonymous or expired: only a login ends that. A 401 is the caller's.
+      state.name satisfies "anonymous" | "expired";
+      return step(state);
   }
 }
-
-type LocalEvent = Exclude<SessionEvent, { type: "logged-out-in-tab" }>;
 
 /** The page has just been loaded: a refresh is under way, and nobody knows yet who is signed in. */
 function whileBooting(state: Booting, event: LocalEvent): Step {
@@ -172,56 +189,12 @@ function whileBooting(state: Booting, event: LocalEvent): Step {
       return adopted(epoch, event.token, "tell-token");
     case "token-from-tab":
       return adopted(epoch, event.token);
-    case "signed-in":
-      return signedIn(state, event);
-    case "nobody":
-      return step({ name: "anonymous", epoch }, "serve-waiting");
     case "denied":
-      return denied(state, null, event.ending);
+      return denied(epoch, null, event.ending);
     case "unreachable":
       return unreachable({ epoch, token: null, usable: false, failures: 0 }, event.retryAfterMs);
-    case "logout":
-      return loggingOut(state);
-    case "unauthorized":
-    case "refused-again":
-    case "token-over":
-    case "cookie-went-back":
-    case "cookie-changed-hands":
-    case "cookie-appeared":
-    case "ended-in-tab":
-    case "logout-done":
-    case "retry":
+    default:
       return step(state); // the refresh under way will tell
-    default:
-      return assertNever(event);
-  }
-}
-
-/** Nobody is signed in. Requests go out without a token, and a 401 is the caller's. */
-function whileAnonymous(state: Anonymous, event: LocalEvent): Step {
-  switch (event.type) {
-    case "signed-in":
-      return signedIn(state, event);
-    case "cookie-appeared":
-      return step({ name: "booting", epoch: state.epoch + 1 }, "refresh");
-    case "logout": // there may be a cookie all the same
-      return loggingOut(state);
-    case "token-from-tab": // sent before that tab heard of our logout: it must not bring the session back
-    case "renewed":
-    case "denied":
-    case "unreachable":
-    case "unauthorized":
-    case "refused-again":
-    case "token-over":
-    case "cookie-went-back":
-    case "cookie-changed-hands":
-    case "nobody":
-    case "ended-in-tab":
-    case "logout-done":
-    case "retry":
-      return step(state);
-    default:
-      return assertNever(event);
   }
 }
 
@@ -237,32 +210,17 @@ function whileAuthenticated(state: Authenticated, event: LocalEvent): Step {
         ...state,
         vindicated: state.vindicated || event.sentWith === token.accessToken,
       });
-    case "token-over":
-      return refreshing({ epoch, token, usable: event.nearly, failures: 0 });
-    case "cookie-went-back":
-      return refreshing({ epoch, token, usable: true, failures: 0 });
-    case "cookie-changed-hands":
-      return changedHands(state, event.gone);
+    case "refresh-needed":
+      return refreshing({ epoch, token, usable: event.usable, failures: 0 });
     case "renewed": // a second answer to one expiry: another tab's token had come first
     case "token-from-tab":
       return isNewer(event.token, token) ? adopted(epoch, event.token) : step(state);
-    case "signed-in":
-      return signedIn(state, event);
     case "ended-in-tab":
-      return event.sessionId === token.sessionId
-        ? expired(state, token, event.ending)
-        : step(state);
-    case "logout":
-      return loggingOut(state);
-    case "denied": // said of a token that another tab had renewed meanwhile
-    case "unreachable":
-    case "cookie-appeared":
-    case "nobody":
-    case "logout-done":
-    case "retry":
-      return step(state);
+      return endedInTab(state, token, event);
     default:
-      return assertNever(event);
+      // An outcome that comes late was said of a token that another tab had renewed meanwhile.
+      event.type satisfies "denied" | "unreachable" | "logout-done" | "retry";
+      return step(state);
   }
 }
 
@@ -273,35 +231,15 @@ function whileRefreshing(state: Refreshing, event: LocalEvent): Step {
     case "renewed":
       return adopted(epoch, event.token, "tell-token");
     case "denied":
-      return denied(state, token, event.ending);
+      return denied(epoch, token, event.ending);
     case "unreachable":
       return unreachable(state, event.retryAfterMs);
-    case "token-from-tab":
-      return !token || isNewer(event.token, token) ? adopted(epoch, event.token) : step(state);
-    case "unauthorized":
-      // One more request waits: the refresh under way serves it too.
-      return step({ ...state, usable: state.usable && event.sentWith !== token?.accessToken });
-    case "token-over":
-      return step({ ...state, usable: state.usable && event.nearly });
-    case "cookie-changed-hands":
-      return changedHands(state, event.gone);
-    case "signed-in":
-      return signedIn(state, event);
-    case "ended-in-tab":
-      return event.sessionId === token?.sessionId
-        ? expired(state, token, event.ending)
-        : step(state);
-    case "logout":
-      return loggingOut(state);
     case "refused-again":
-    case "cookie-went-back":
-    case "cookie-appeared":
-    case "nobody":
     case "logout-done":
     case "retry":
       return step(state);
     default:
-      return assertNever(event);
+      return whileInNeed(state, event);
   }
 }
 
@@ -311,109 +249,49 @@ function whileUnreachable(state: Unreachable, event: LocalEvent): Step {
   switch (event.type) {
     case "retry":
       return refreshing({ epoch, token, usable, failures });
-    case "unauthorized":
+    case "renewed":
+    case "denied":
+    case "unreachable":
+    case "refused-again":
+    case "logout-done":
+      return step(state);
+    default:
+      return whileInNeed(state, event);
+  }
+}
+
+/** What is the same whether a refresh is under way or awaits its next try. */
+function whileInNeed(
+  state: Refreshing | Unreachable,
+  event: Extract<
+    LocalEvent,
+    { type: "unauthorized" | "refresh-needed" | "token-from-tab" | "ended-in-tab" }
+  >,
+): Step {
+  const { epoch, token, usable } = state;
+  switch (event.type) {
+    case "unauthorized": // one more request waits: the refresh serves it too
       return step({ ...state, usable: usable && event.sentWith !== token?.accessToken });
-    case "token-over":
-      return step({ ...state, usable: state.usable && event.nearly });
+    case "refresh-needed":
+      return step({ ...state, usable: usable && event.usable });
     case "token-from-tab":
       return !token || isNewer(event.token, token) ? adopted(epoch, event.token) : step(state);
-    case "cookie-changed-hands":
-      return changedHands(state, event.gone);
-    case "signed-in":
-      return signedIn(state, event);
     case "ended-in-tab":
-      return event.sessionId === token?.sessionId
-        ? expired(state, token, event.ending)
-        : step(state);
-    case "logout":
-      return loggingOut(state);
-    case "renewed":
-    case "denied":
-    case "unreachable":
-    case "refused-again":
-    case "cookie-went-back":
-    case "cookie-appeared":
-    case "nobody":
-    case "logout-done":
-      return step(state);
-    default:
-      return assertNever(event);
+      return endedInTab(state, token, event);
   }
 }
 
-/** Over for good, until somebody logs in, here or in another tab. */
-function whileExpired(state: Expired, event: LocalEvent): Step {
-  switch (event.type) {
-    case "signed-in":
-      return signedIn(state, event);
-    case "cookie-appeared":
-      return step({ name: "booting", epoch: state.epoch + 1 }, "refresh");
-    case "logout":
-      return loggingOut(state);
-    case "token-from-tab": // may be of the very session that has ended
-    case "renewed":
-    case "denied":
-    case "unreachable":
-    case "unauthorized":
-    case "refused-again":
-    case "token-over":
-    case "cookie-went-back":
-    case "cookie-changed-hands":
-    case "nobody":
-    case "ended-in-tab":
-    case "logout-done":
-    case "retry":
-      return step(state);
-    default:
-      return assertNever(event);
-  }
-}
-
-/** Here it is over already; the server is being told. */
-function whileLoggingOut(state: LoggingOut, event: LocalEvent): Step {
-  switch (event.type) {
-    case "logout-done":
-      return step({ name: "anonymous", epoch: state.epoch }, "serve-waiting");
-    case "signed-in":
-      return signedIn(state, event); // it came after the logout, which has nothing left to end
-    case "logout":
-    case "token-from-tab":
-    case "renewed":
-    case "denied":
-    case "unreachable":
-    case "unauthorized":
-    case "refused-again":
-    case "token-over":
-    case "cookie-went-back":
-    case "cookie-changed-hands":
-    case "cookie-appeared":
-    case "nobody":
-    case "ended-in-tab":
-    case "retry":
-      return step(state);
-    default:
-      return assertNever(event);
-  }
-}
-
-function whenLoggedOutElsewhere(state: State): Step {
-  if (state.name === "logging-out") return step(state);
-  return step({ name: "anonymous", epoch: state.epoch + 1 }, "serve-waiting");
-}
+const anonymous = (epoch: number): Step => step({ name: "anonymous", epoch }, "serve-waiting");
 
 const adopted = (epoch: number, token: Token, ...tell: readonly Effect[]): Step =>
   step({ name: "authenticated", epoch, token, vindicated: false }, "serve-waiting", ...tell);
-
-function signedIn(state: State, event: { token: Token; elsewhere: boolean }): Step {
-  return adopted(state.epoch + 1, event.token, ...(event.elsewhere ? [] : ["tell-login" as const]));
-}
 
 const refreshing = (at: Omit<Refreshing, "name">): Step =>
   step({ ...at, name: "refreshing" }, "refresh");
 
 function unreachable(at: Omit<Refreshing, "name">, retryAfterMs: number | null): Step {
   const backoff = Math.min(FIRST_RETRY_MS * 2 ** at.failures, LAST_RETRY_MS);
-  const retryInMs = Math.max(backoff, retryAfterMs ?? 0);
+  const retryInMs = Math.min(Math.max(backoff, retryAfterMs ?? 0), LONGEST_RETRY_MS);
   const { epoch, token, usable, failures } = at;
   return step(
     { name: "unreachable", epoch, token, usable, failures: failures + 1, retryInMs },
@@ -423,48 +301,42 @@ function unreachable(at: Omit<Refreshing, "name">, retryAfterMs: number | null):
 }
 
 /** The server said so: it is over. Who never was signed in on this page is simply nobody. */
-function denied(state: State, token: Token | null, ending: Ending): Step {
-  if (!token && ending.code === "refresh_missing") {
-    return step({ name: "anonymous", epoch: state.epoch }, "serve-waiting");
-  }
-  const { state: next, effects } = expired(state, token, ending);
-  return step(next, ...(token ? ["tell-ending" as const] : []), ...effects);
+function denied(epoch: number, token: Token | null, ending: Ending): Step {
+  if (!token && ending.code === "refresh_missing") return anonymous(epoch);
+  return expired(epoch, token, ending, "tell-ending");
 }
 
-const expired = (state: State, token: Token | null, ending: Ending): Step =>
+/** Another session's end is none of ours. */
+function endedInTab(
+  state: State,
+  token: Token | null,
+  { sessionId, ending }: { sessionId: string; ending: Ending },
+): Step {
+  return sessionId === token?.sessionId ? expired(state.epoch, token, ending) : step(state);
+}
+
+const expired = (
+  epoch: number,
+  token: Token | null,
+  ending: Ending,
+  ...tell: readonly Effect[]
+): Step =>
   step(
-    { name: "expired", epoch: state.epoch + 1, userId: token?.userId ?? null, ending },
+    { name: "expired", epoch: epoch + 1, userId: token?.userId ?? null, ending },
     "serve-waiting",
+    ...tell,
   );
-
-/** The token is forgotten before anything else is asked. */
-function changedHands(state: State, gone: boolean): Step {
-  const epoch = state.epoch + 1;
-  return gone
-    ? step({ name: "anonymous", epoch }, "serve-waiting")
-    : step({ name: "booting", epoch }, "refresh");
-}
 
 /** The epoch first: whatever is in flight belongs to the past from here on. */
-const loggingOut = (state: State): Step =>
-  step(
-    { name: "logging-out", epoch: state.epoch + 1 },
-    "tell-logout",
-    "post-logout",
-    "serve-waiting",
-  );
+const loggingOut = (epoch: number): Step =>
+  step({ name: "logging-out", epoch: epoch + 1 }, "tell-logout", "post-logout", "serve-waiting");
 
 /** Another session's token is no successor: it comes as `signed-in`. */
-function isNewer(candidate: Token, token: Token): boolean {
-  return candidate.sessionId === token.sessionId && candidate.generation > token.generation;
-}
+export const isNewer = (candidate: Token, token: Token): boolean =>
+  candidate.sessionId === token.sessionId && candidate.generation > token.generation;
 
 /** Not for a session that has ended: the refresh then says why. Nor for ever: keys change. */
 function isVindicated(state: Authenticated, event: { revoked: boolean; now: number }): boolean {
   const age = event.now - state.token.receivedAt;
   return state.vindicated && !event.revoked && age < VINDICATED_FOR_MS;
-}
-
-function assertNever(value: never): never {
-  throw new TypeError(`No such state or event: ${Object.keys(value)}`); // no values: no token
 }

@@ -12,7 +12,8 @@ export function safeReturnTo(value: string | null | undefined): string {
   // Browsers read a backslash as a slash and skip control characters: what contains one is no link of ours.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this line is about
   if (!value?.startsWith("/") || /[\\\x00-\x1f\x7f]/.test(value)) return "/";
-  if (/^\/(?:\/|%2f|%5c)/i.test(value)) return "/"; // some router decodes it once more
   const url = URL.parse(value, HERE);
-  return url?.origin === HERE ? url.pathname + url.search + url.hash : "/";
+  if (url?.origin !== HERE) return "/";
+  // Only now: `/..//host` becomes `//host`; and some router decodes it once more.
+  return /^\/(?:\/|%2f|%5c)/i.test(url.pathname) ? "/" : url.pathname + url.search + url.hash;
 }

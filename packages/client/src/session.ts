@@ -4,14 +4,16 @@
  */
 import { ApiError, type EndCode, type EndReason, SessionExpiredError } from "./errors.ts";
 import { createForms } from "./forms.ts";
-import { compareHint, familyOf, readHint, writeLoggedOut } from "./hint.ts";
+import { compareHint, familyOf, type Hint, readHint, writeLoggedOut } from "./hint.ts";
 import { BROWSER } from "./host.ts";
 import {
   type Effect,
   INITIAL,
+  isNewer,
   type SessionEvent,
   type State,
   type Token,
+  tokenOf,
   transition,
 } from "./machine.ts";
 import { refresh } from "./refresh.ts";
@@ -34,9 +36,6 @@ const SPREAD = 0.1;
 /** Nearly over: less than this is left, or than a quarter of the token's life. */
 const NEARLY_MS = 30_000;
 
-/** No server's Retry-After keeps us away for longer. */
-const LONGEST_RETRY_MS = 300_000;
-
 /** A 401 that speaks of the request's own content, not of the token. */
 const NOT_THE_TOKEN: ReadonlySet<string | null> = new Set([
   "invalid_credentials",
@@ -45,7 +44,7 @@ const NOT_THE_TOKEN: ReadonlySet<string | null> = new Set([
 
 /** Make the page's session. Touches nothing before `start()` or the first request. */
 export function createSession(options: SessionOptions = {}): Session {
-  const host: Host = Object.assign(Object.create(BROWSER), options.host);
+  const host: Host = { ...BROWSER, ...options.host };
   const { authUrl = "/auth", timeoutMs = 8_000, hintCookie = "auto" } = options;
   const tabs = createTabs(host, `batonpass:${authUrl}`);
   const reporter = createReporter();
@@ -60,8 +59,8 @@ export function createSession(options: SessionOptions = {}): Session {
   let interrupt = new AbortController();
   /** Counts logouts, so that a login that one overtook is not believed. */
   let logouts = 0;
-  /** The token of a logout that has not reached the server (null: only the cookie). */
-  let owed: { readonly token: string | null } | null = null;
+  /** A logout that has not reached the server: of which token and family, where known. */
+  let owed: { readonly token: string | null; readonly family: string | null } | null = null;
   /** The last cookie that was acted upon: a forged one costs one refresh, not one a request. */
   let seenHint: string | null = null;
 
@@ -83,8 +82,7 @@ export function createSession(options: SessionOptions = {}): Session {
     cancelRetry?.();
     if (next.name === "authenticated") owed = null; // a login ends what its cookie came from
     if (next.name === "anonymous" || next.name === "expired") {
-      const hint = hintNow();
-      seenHint = typeof hint === "string" ? hint : (hint?.raw ?? null);
+      seenHint = hintNow()?.raw ?? null;
     }
   }
 
@@ -114,7 +112,10 @@ export function createSession(options: SessionOptions = {}): Session {
       case "post-logout":
         interrupt.abort();
         interrupt = new AbortController();
-        owed = { token: tokenOf(before)?.accessToken ?? null };
+        owed = {
+          token: tokenOf(before)?.accessToken ?? owed?.token ?? null,
+          family: family() ?? owed?.family ?? null,
+        };
         if (readsHint()) writeLoggedOut(host);
         return;
     }
@@ -123,7 +124,7 @@ export function createSession(options: SessionOptions = {}): Session {
   function scheduleRetry(): void {
     if (state.name !== "unreachable") return;
     const spread = 1 + host.random() * SPREAD;
-    cancelRetry = host.after(Math.min(state.retryInMs, LONGEST_RETRY_MS) * spread, () => {
+    cancelRetry = host.after(state.retryInMs * spread, () => {
       if (!host.isHidden()) dispatch({ type: "retry" }); // else when it is looked at again
     });
   }
@@ -150,14 +151,14 @@ export function createSession(options: SessionOptions = {}): Session {
   async function adoptFromTab(isStillWanted: () => boolean): Promise<boolean> {
     const mine = tokenOf(state);
     const hint = hintNow();
-    if (hint === "logged-out") {
+    if (hint?.family === null) {
       dispatch({ type: "logged-out-in-tab" });
       return true;
     }
     const isOld = hint && mine && compareHint(hint, mine) === "went-back";
     if (readsHint() && (!hint || hint.raw === mine?.hint || isOld)) return false;
     const token = await tabs.ask((theirs) =>
-      hint ? theirs.hint === hint.raw : !mine || isSuccessor(theirs, mine),
+      hint ? theirs.hint === hint.raw : !mine || isNewer(theirs, mine),
     );
     if (!isStillWanted()) return true;
     if (!token) return false;
@@ -171,16 +172,24 @@ export function createSession(options: SessionOptions = {}): Session {
 
   async function postLogout(): Promise<void> {
     const { epoch } = state;
-    await tabs.locked(LOGOUT_LOCK_MS, async () => {
-      if (owed && state.epoch === epoch) await payLogout();
-    });
+    await payLogout(LOGOUT_LOCK_MS);
     dispatch({ type: "logout-done", epoch });
   }
 
   /** Tell the server about a logout; what does not get through stays owed. */
-  async function payLogout(): Promise<void> {
+  function payLogout(patienceMs: number): Promise<void> {
+    return tabs.locked(patienceMs, async () => {
+      const hint = hintNow();
+      if (hint?.family && hint.family !== owed?.family) owed = null; // somebody has logged in since
+      if (owed) await sendLogout();
+    });
+  }
+
+  async function sendLogout(): Promise<void> {
     const debt = owed;
-    const answer = await post(host, `${authUrl}/logout`, timeoutMs, debt ?? {}).catch(() => null);
+    const answer = await post(host, `${authUrl}/logout`, timeoutMs, { token: debt?.token }).catch(
+      () => null,
+    );
     if (answer && answer.status < 300 && owed === debt) owed = null;
   }
 
@@ -192,26 +201,24 @@ export function createSession(options: SessionOptions = {}): Session {
     return page !== null && URL.parse(authUrl, page.href)?.origin === page.origin;
   }
 
-  const hintNow = (): ReturnType<typeof readHint> => (readsHint() ? readHint(host) : null);
+  const hintNow = (): Hint | null => (readsHint() ? readHint(host) : null);
 
-  function family(): string | null {
-    const hint = hintNow();
-    return typeof hint === "string" ? null : (hint?.family ?? null);
-  }
+  const family = (): string | null => hintNow()?.family ?? null;
 
   /** Hold the cookie against what we know: other tabs leave their traces there. */
   function lookAtCookie(restored: boolean): void {
-    if (!readsHint()) return;
     const hint = hintNow();
-    const raw = typeof hint === "string" ? hint : (hint?.raw ?? null);
     const token = tokenOf(state);
-    if (token) {
-      const event = cookieEvent(compareHint(hint, token), restored, raw === seenHint);
-      if (event?.type !== "logged-out-in-tab") seenHint = raw;
-      if (event) dispatch(event);
-    } else if (hint !== "logged-out" && raw !== null && raw !== seenHint) {
-      dispatch({ type: "cookie-appeared" });
+    if (!token) {
+      if (hint?.family && hint.raw !== seenHint) dispatch({ type: "strange-cookie" });
+      return;
     }
+    const finding = compareHint(hint, token);
+    if (finding === "as-known") seenHint = null;
+    const event = hint && hint.raw === seenHint ? null : cookieEvent(finding, restored);
+    if (!event) return;
+    seenHint = hint?.raw ?? null;
+    dispatch(event);
   }
 
   // ---- life
@@ -225,7 +232,7 @@ export function createSession(options: SessionOptions = {}): Session {
       },
       onToken(token, login) {
         const mine = family(); // a message from before the last login or logout
-        if (readsHint() && (token.hint === null || familyOf(token.hint) !== mine)) return;
+        if (readsHint() && (mine === null || familyOf(token) !== mine)) return;
         dispatch(
           login ? { type: "signed-in", token, elsewhere: true } : { type: "token-from-tab", token },
         );
@@ -237,7 +244,7 @@ export function createSession(options: SessionOptions = {}): Session {
       },
     });
     const unlisten = host.listen((what) => {
-      if (owed) void payOwed();
+      if (owed) void payLogout(lockMs); // the network may be back
       if (what !== "online") lookAtCookie(what === "restored");
       dispatch({ type: "retry" });
     });
@@ -258,24 +265,15 @@ export function createSession(options: SessionOptions = {}): Session {
 
   function boot(): void {
     const hint = hintNow();
-    if (hint === "logged-out") {
-      owed = { token: null };
-      void payOwed();
-      dispatch({ type: "nobody" });
+    if (hint?.family === null) {
+      owed = { token: null, family: null }; // from before the page was loaded
+      void payLogout(lockMs);
+      dispatch({ type: "logged-out-in-tab" });
     } else if (!hint && hintCookie === true) {
-      dispatch({ type: "nobody" });
+      dispatch({ type: "logged-out-in-tab" });
     } else {
       void renew(state.epoch);
     }
-  }
-
-  /** A logout from before the network was back, or from before the page was loaded. */
-  async function payOwed(): Promise<void> {
-    await tabs.locked(lockMs, async () => {
-      const hint = hintNow();
-      if (hint && hint !== "logged-out") owed = null; // somebody has logged in since
-      if (owed && state.name === "anonymous") await payLogout();
-    });
   }
 
   function start(): () => void {
@@ -285,8 +283,7 @@ export function createSession(options: SessionOptions = {}): Session {
     return () => {
       users -= mine;
       mine = 0;
-      // Not at once: StrictMode and hot reload stop and start within one breath.
-      host.after(0, () => users === 0 && stop?.());
+      if (users === 0) stop?.();
     };
   }
 
@@ -304,7 +301,7 @@ export function createSession(options: SessionOptions = {}): Session {
         const left = token.expiresAt - host.now();
         const nearly = Math.min(NEARLY_MS, (token.expiresAt - token.receivedAt) / 4);
         if (left <= 0 || (minLife && left < nearly)) {
-          dispatch({ type: "token-over", nearly: left > 0 });
+          dispatch({ type: "refresh-needed", usable: left > 0 });
           return "wait";
         }
         return state.name === "authenticated" || state.usable ? token : "wait";
@@ -389,8 +386,8 @@ export function createSession(options: SessionOptions = {}): Session {
         const before = logouts;
         return async (token) => {
           if (logouts === before) return dispatch({ type: "signed-in", token, elsewhere: false });
-          owed = { token: token.accessToken }; // a logout overtook it
-          await payLogout();
+          owed = { token: token.accessToken, family: family() }; // a logout overtook it
+          await sendLogout();
           throw new ApiError(0, "logged_out", "You have logged out meanwhile.");
         };
       },
@@ -403,26 +400,23 @@ export function createSession(options: SessionOptions = {}): Session {
   }
 }
 
-function tokenOf(state: State): Token | null {
-  return "token" in state ? state.token : null;
-}
-
-const isSuccessor = (token: Token, of: Token): boolean =>
-  token.sessionId === of.sessionId && token.generation > of.generation;
-
-/** What to do about what the cookie tells; a strange one that was `seen` already has been acted upon. */
+/** What to do about what the cookie tells. */
 function cookieEvent(
   finding: ReturnType<typeof compareHint>,
   restored: boolean,
-  seen: boolean,
 ): SessionEvent | null {
-  if (finding === "logged-out") return { type: "logged-out-in-tab" };
-  // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is over,
-  // and the next refresh says so.
-  if (finding === "gone") return restored ? { type: "cookie-changed-hands", gone: true } : null;
-  if (finding === "as-known" || seen) return null;
-  if (finding === "went-back") return { type: "cookie-went-back" };
-  return restored
-    ? { type: "cookie-changed-hands", gone: false }
-    : { type: "token-over", nearly: false };
+  switch (finding) {
+    case "as-known":
+      return null;
+    case "logged-out":
+      return { type: "logged-out-in-tab" };
+    case "gone":
+      // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is
+      // over, and the next refresh says so.
+      return restored ? { type: "logged-out-in-tab" } : null;
+    case "another":
+      return restored ? { type: "strange-cookie" } : { type: "refresh-needed", usable: false };
+    case "went-back":
+      return { type: "refresh-needed", usable: true };
+  }
 }

@@ -75,7 +75,7 @@ export function createTabs(host: Host, name: string): Tabs {
 
   return {
     open(neighbour) {
-      channel = host.channel?.(`${name}:1`) ?? null;
+      channel = host.channel(`${name}:1`);
       if (channel) channel.onmessage = ({ data }) => hear(data as Message, neighbour);
     },
 
@@ -85,12 +85,13 @@ export function createTabs(host: Host, name: string): Tabs {
     },
 
     async locked(waitMs, work) {
-      if (!host.locks) return work();
+      const locks = host.locks();
+      if (!locks) return work();
       const patience = new AbortController();
       const calm = host.after(waitMs, () => patience.abort());
       let granted = false;
       try {
-        return await host.locks.request(name, { signal: patience.signal }, () => {
+        return await locks.request(name, { signal: patience.signal }, () => {
           granted = true;
           calm();
           return work();

@@ -159,8 +159,9 @@ export interface Host {
   readonly random: () => number;
   readonly readCookies: () => string;
   readonly writeCookie: (cookie: string) => void;
-  readonly locks: Pick<LockManager, "request"> | null;
-  readonly channel: ((name: string) => Channel) | null;
+  /** Null in insecure contexts. */
+  readonly locks: () => Pick<LockManager, "request"> | null;
+  readonly channel: (name: string) => Channel | null;
   /** The page's address; null outside a page. */
   readonly location: () => { readonly href: string; readonly origin: string } | null;
   readonly isHidden: () => boolean;

@@ -7,7 +7,14 @@ import {
   SessionExpiredError,
   SessionUnavailableError,
 } from "./errors.ts";
-import type { State, Unreachable } from "./machine.ts";
+import {
+  type Ending,
+  type Refreshing,
+  type State,
+  type Token,
+  tokenOf,
+  type Unreachable,
+} from "./machine.ts";
 
 interface Waiter {
   /** Whose request it is: it must never go out with another's token. */
@@ -37,38 +44,46 @@ export function createWaiting(
 
   /** Settles the waiter; false where there is nothing to tell it yet. */
   function settle(waiter: Waiter, at: State): boolean {
-    const { owner, sentWith, resolve, reject } = waiter;
-    const over = (code: EndCode, reason: EndReason | null): void =>
-      owner === null ? resolve(null) : reject(new SessionExpiredError(code, reason, loginUrl()));
     switch (at.name) {
       case "booting":
+        return false;
       case "refreshing":
-        if (at.name === "booting" || !isNewTo(waiter, at)) return false;
-        resolve(at.token?.accessToken ?? null);
-        return true;
+        if (waiter.sentWith !== null && isGood(at, waiter)) return serveToken(waiter, at.token);
+        return false;
       case "authenticated":
-        if (owner !== null && owner !== at.token.userId) over("logged_out", null);
-        else resolve(at.token.accessToken);
-        return true;
+        return serveToken(waiter, at.token);
       case "unreachable":
-        if (isGood(at, sentWith)) resolve(at.token?.accessToken ?? null);
-        else reject(new SessionUnavailableError(at.retryInMs));
+        if (isGood(at, waiter)) return serveToken(waiter, at.token);
+        waiter.reject(new SessionUnavailableError(at.retryInMs));
         return true;
       case "expired":
-        over(at.ending.code as EndCode, at.ending.reason as EndReason | null);
-        return true;
+        return serveEnding(waiter, at.ending as Ending<EndCode, EndReason>);
       case "anonymous":
       case "logging-out":
-        over("logged_out", null);
-        return true;
+        return serveEnding(waiter, { code: "logged_out", reason: null });
     }
   }
 
-  const isGood = ({ token, usable }: Unreachable, sentWith: string | null): boolean =>
+  function serveToken(waiter: Waiter, token: Token | null): true {
+    const isAnothers = waiter.owner !== null && waiter.owner !== token?.userId;
+    if (isAnothers) return serveEnding(waiter, { code: "logged_out", reason: null });
+    waiter.resolve(token?.accessToken ?? null);
+    return true;
+  }
+
+  /** Who asked before anybody knew whether he is signed in goes on as nobody. */
+  function serveEnding(waiter: Waiter, { code, reason }: Ending<EndCode, EndReason>): true {
+    if (waiter.owner === null) waiter.resolve(null);
+    else waiter.reject(new SessionExpiredError(code, reason, loginUrl()));
+    return true;
+  }
+
+  /** The old token will still do: for a late 401, or where only more of its life was wanted. */
+  const isGood = ({ token, usable }: Refreshing | Unreachable, { sentWith }: Waiter): boolean =>
     usable && token !== null && token.accessToken !== sentWith && token.expiresAt > now();
 
   return {
-    join: (signal, owner = ownerIn(state()), sentWith = null) =>
+    join: (signal, owner = tokenOf(state())?.userId ?? null, sentWith = null) =>
       new Promise((resolve, reject) => {
         signal?.throwIfAborted();
         const leave = (): void => {
@@ -96,13 +111,4 @@ export function createWaiting(
       for (const waiter of waiters) if (settle(waiter, state())) waiters.delete(waiter);
     },
   };
-}
-
-/** A late 401 while a newer token, still good, is about to be replaced: that one will do. */
-function isNewTo({ sentWith }: Waiter, at: Extract<State, { name: "refreshing" }>): boolean {
-  return at.usable && sentWith !== null && at.token?.accessToken !== sentWith;
-}
-
-function ownerIn(state: State): string | null {
-  return "token" in state ? (state.token?.userId ?? null) : null;
 }

@@ -1,22 +1,19 @@
-"""From which device and address a request came, in the words that its user sees.
+"""From which device a request came, in the words that its user sees.
 
-Both are hints for people: a User-Agent says whatever its sender likes. No rule of a session rests
-on them but the event "answered elsewhere", which is a hint itself.
+A hint for people: a User-Agent says whatever its sender likes. No rule of a session rests on it but
+the event "answered elsewhere", which is a hint itself.
 
-Source: RFC 9110 §10.1.5 (User-Agent); RFC 4291 §2.5.5.2 (IPv4 in IPv6); docs/security.md §1, block.
+Source: RFC 9110 §10.1.5 (User-Agent).
 """
 
 import importlib
 import re
 from functools import cache, lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 UNKNOWN_DEVICE = "Unknown device"
-UNKNOWN_ADDRESS = "unknown"
 MAX_NAME_LENGTH = 64
 _READ_LENGTH = 512  # of a User-Agent; what a browser sends is half as long
-_MAX_ADDRESS_LENGTH = 64  # an IPv6 address has 39 at most, and a zone some more
 _REMEMBERED = 4096
 
 _BROWSERS = (  # the first that stands in it: each claims to be those below as well
@@ -71,19 +68,6 @@ def named_by_hand(user_agent: str) -> str:
     return _on(_first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent))
 
 
-def address(client_host: str | None) -> str:
-    """Write a client's address in its one short form: IPv4 inside IPv6 is IPv4, no zone.
-
-    What is no address (a test client, a socket file) is "unknown".
-    """
-    return _read_address(client_host)[0]
-
-
-def block(address: str) -> str:
-    """Return the block that one customer usually has: IPv4 /32, IPv6 /64."""
-    return _read_address(address)[1]
-
-
 @lru_cache(_REMEMBERED)
 def _remembered_name(user_agent: str) -> str:
     name = _named_by_library(user_agent) or named_by_hand(user_agent)
@@ -120,22 +104,3 @@ def _on(browser: str | None, system: str | None) -> str:
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or UNKNOWN_DEVICE
-
-
-def _read_address(text: str | None) -> tuple[str, str]:
-    """Return the address and its block. What is too long to be one is not remembered."""
-    if text is None or len(text) > _MAX_ADDRESS_LENGTH:
-        return UNKNOWN_ADDRESS, UNKNOWN_ADDRESS
-    return _remembered_address(text)
-
-
-@lru_cache(_REMEMBERED)
-def _remembered_address(text: str) -> tuple[str, str]:
-    try:
-        ip = ip_address(text.partition("%")[0])
-    except ValueError:
-        return UNKNOWN_ADDRESS, UNKNOWN_ADDRESS
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    prefix = 64 if isinstance(ip, IPv6Address) else 32
-    return str(ip), str(ip_network((ip, prefix), strict=False))

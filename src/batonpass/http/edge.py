@@ -15,8 +15,8 @@ from starlette.types import Scope
 from batonpass.auth_service import AuthService, Visit
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
-from batonpass.http.devices import address, device_name
-from batonpass.origins import Origin
+from batonpass.http.devices import device_name
+from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
 
 AddressOf = Callable[[Scope], str | None]

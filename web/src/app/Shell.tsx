@@ -22,7 +22,10 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactElem
     <>
       <header className="sticky top-0 z-10 border-b border-line bg-bg">
         <div className="mx-auto flex h-12 max-w-wide items-center gap-2 px-4 sm:gap-6">
-          <Link to="/" className="flex items-center gap-2 rounded-control font-semibold tracking-tight">
+          <Link
+            to="/"
+            className="flex items-center gap-2 rounded-control font-semibold tracking-tight"
+          >
             <Mark />
             Batonpass
           </Link>

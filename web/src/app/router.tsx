@@ -20,9 +20,7 @@ const publicPages = createRoute({
   id: "public",
   // Checked at the door: a page on another site is no place to return to.
   validateSearch: (search: Record<string, unknown>): LoginSearch =>
-    typeof search["return_to"] === "string"
-      ? { return_to: safeReturnTo(search["return_to"]) }
-      : {},
+    typeof search.return_to === "string" ? { return_to: safeReturnTo(search.return_to) } : {},
   component: function PublicPages() {
     return <Public returnTo={publicPages.useSearch().return_to ?? "/"} />;
   },

@@ -54,7 +54,7 @@ export function ActivityPage(): ReactElement {
                               onClick={() => setAsking(true)}
                               className="rounded-control text-sm text-ink-2 underline decoration-line-strong underline-offset-2 hover:text-ink pointer-coarse:min-h-10"
                             >
-                              Wasn't you?
+                              Was this you?
                             </button>
                           ) : null
                         }
@@ -67,7 +67,11 @@ export function ActivityPage(): ReactElement {
           ))}
           {hasNextPage ? (
             <div className="flex justify-center">
-              <Button busy={isFetchingNextPage} busyLabel="Loading…" onClick={() => void fetchNextPage()}>
+              <Button
+                busy={isFetchingNextPage}
+                busyLabel="Loading…"
+                onClick={() => void fetchNextPage()}
+              >
                 Show earlier
               </Button>
             </div>

@@ -15,7 +15,11 @@ export function LoginPage(): ReactElement {
       foot={
         <>
           New here?{" "}
-          <Link to="/register" search={search} className="font-medium text-accent-text hover:underline">
+          <Link
+            to="/register"
+            search={search}
+            className="font-medium text-accent-text hover:underline"
+          >
             Create account
           </Link>
         </>

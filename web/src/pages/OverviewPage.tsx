@@ -76,7 +76,11 @@ function Sessions(props: {
   const others = items?.filter(({ current, ended_at }) => !current && ended_at === null);
   return (
     <>
-      {here ? <ThisDevice item={here} note={<p>{lineage ? howItFared(lineage) : " "}</p>} /> : <ThisDeviceSkeleton lines={2} />}
+      {here ? (
+        <ThisDevice item={here} note={<p>{lineage ? howItFared(lineage) : " "}</p>} />
+      ) : (
+        <ThisDeviceSkeleton lines={2} />
+      )}
       <Section
         title={others ? count(others.length, "other session") : "Other sessions"}
         more={

@@ -107,8 +107,8 @@ function TheftNotice({ item }: { readonly item: SessionDetails }): ReactElement 
       <p className="mt-1">
         {reuse ? (
           <>
-            It came from {[reuse.device, reuse.ip].filter(Boolean).join(", ") || "an unknown place"},{" "}
-            <Time at={reuse.at} />.{" "}
+            It came from {[reuse.device, reuse.ip].filter(Boolean).join(", ") || "an unknown place"}
+            , <Time at={reuse.at} />.{" "}
           </>
         ) : null}
         Everything this session could do ended at that moment. If it was not you,{" "}
@@ -121,7 +121,13 @@ function TheftNotice({ item }: { readonly item: SessionDetails }): ReactElement 
   );
 }
 
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactElement {
+function Fact({
+  name,
+  children,
+}: {
+  readonly name: string;
+  readonly children: ReactNode;
+}): ReactElement {
   return (
     <div className="flex flex-wrap gap-x-6 px-4 py-3">
       <dt className="w-40 text-ink-2">{name}</dt>

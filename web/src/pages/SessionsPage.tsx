@@ -26,7 +26,9 @@ export function SessionsPage(): ReactElement {
         title="Sessions"
         lead="Where you are signed in. End what you don't recognise."
         action={
-          live.length > 0 ? <Button onClick={() => setAsking("others")}>End all others</Button> : null
+          live.length > 0 ? (
+            <Button onClick={() => setAsking("others")}>End all others</Button>
+          ) : null
         }
       />
       {data ? (

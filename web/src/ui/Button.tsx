@@ -28,7 +28,7 @@ export interface ButtonProps extends Omit<ButtonHTMLAttributes<HTMLButtonElement
   readonly wide?: boolean;
   /** At work: cannot be pressed, and says `busyLabel`. */
   readonly busy?: boolean;
-  readonly busyLabel?: string;
+  readonly busyLabel?: string; // the label itself has to be text, then
   readonly children: ReactNode;
 }
 
@@ -52,10 +52,9 @@ export function Button({
       {busyLabel === undefined ? (
         children
       ) : (
-        // Both labels lie in one cell, so that the button is as wide as the wider one all the time.
-        <span className="grid">
-          <span className={`col-start-1 row-start-1 ${busy ? "invisible" : ""}`}>{children}</span>
-          <span className={`col-start-1 row-start-1 ${busy ? "" : "invisible"}`}>{busyLabel}</span>
+        // The label that is not shown lends its width, and is in nobody's reading of the button.
+        <span className="lends-width grid" data-other={busy ? String(children) : busyLabel}>
+          {busy ? busyLabel : children}
         </span>
       )}
     </button>

@@ -1,6 +1,7 @@
 import { type InputHTMLAttributes, type ReactElement, type Ref, useId } from "react";
 
-export interface CheckboxProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "className" | "type"> {
+export interface CheckboxProps
+  extends Omit<InputHTMLAttributes<HTMLInputElement>, "className" | "type"> {
   readonly label: string;
   readonly hint?: string;
   readonly ref?: Ref<HTMLInputElement>;

@@ -22,7 +22,11 @@ export interface NoticeProps {
 export function Notice({ tone = "info", role, id, children }: NoticeProps): ReactElement {
   const { box, icon, Icon } = TONES[tone];
   return (
-    <div id={id} role={role} className={`flex animate-appear gap-3 rounded-control px-3 py-3 ${box}`}>
+    <div
+      id={id}
+      role={role}
+      className={`flex animate-appear gap-3 rounded-control px-3 py-3 ${box}`}
+    >
       <Icon aria-hidden size={16} className={`mt-0.5 shrink-0 ${icon}`} />
       <div className="min-w-0 flex-1">{children}</div>
     </div>

@@ -16,7 +16,13 @@ export function SkeletonLine({
 }
 
 /** Skeletons come after 150 ms only: what is quicker than that needs none. */
-export function Late({ label, children }: { readonly label: string; readonly children: ReactNode }): ReactElement {
+export function Late({
+  label,
+  children,
+}: {
+  readonly label: string;
+  readonly children: ReactNode;
+}): ReactElement {
   return (
     <div role="status" className="animate-late">
       <span className="sr-only">{label}</span>

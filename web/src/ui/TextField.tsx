@@ -1,6 +1,13 @@
-import { type InputHTMLAttributes, type ReactElement, type ReactNode, type Ref, useId } from "react";
+import {
+  type InputHTMLAttributes,
+  type ReactElement,
+  type ReactNode,
+  type Ref,
+  useId,
+} from "react";
 
-export interface TextFieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "className" | "id"> {
+export interface TextFieldProps
+  extends Omit<InputHTMLAttributes<HTMLInputElement>, "className" | "id"> {
   readonly label: string;
   readonly error?: ReactNode;
   readonly hint?: ReactNode;

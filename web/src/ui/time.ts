@@ -7,7 +7,11 @@ const DAY = 24 * HOUR;
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const dayAndMonth = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
-const fullDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
+const fullDay = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
 const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long" });
 const exact = new Intl.DateTimeFormat("en-GB", {
   weekday: "long",

@@ -1,7 +1,10 @@
 import { useSyncExternalStore } from "react";
 
 /** One clock for every time on the page: they all move on together, and none while nobody looks. */
-function ticking(everyMs: number): { subscribe: (tell: () => void) => () => void; read: () => number } {
+function ticking(everyMs: number): {
+  subscribe: (tell: () => void) => () => void;
+  read: () => number;
+} {
   const listeners = new Set<() => void>();
   let now = Date.now();
   let timer: ReturnType<typeof setInterval> | undefined;

@@ -13,7 +13,11 @@ export function ExpiredDialog({ returnTo }: { readonly returnTo: string }): Reac
         <Dialog title="Your session has expired" alert>
           <p className="mt-2 text-ink-2">{whyExpired(code, reason)}</p>
           <DialogActions>
-            <Link to="/login" search={{ return_to: returnTo }} className={buttonClass("primary", "large")}>
+            <Link
+              to="/login"
+              search={{ return_to: returnTo }}
+              className={buttonClass("primary", "large")}
+            >
               Log in
             </Link>
           </DialogActions>

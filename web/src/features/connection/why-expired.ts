@@ -7,7 +7,8 @@ const BY_REASON: Readonly<Record<EndReason, string>> = {
   password: "Your password was changed on another device, which ends every other session.",
   reused: "An old copy of this session was used. If that was not you, change your password.",
   forked: "The server was restored from a backup. Nothing is wrong with your account.",
-  rights_changed: "The answer to a password change was lost on its way. Nothing is wrong with your account.",
+  rights_changed:
+    "The answer to a password change was lost on its way. Nothing is wrong with your account.",
   expired: "You were away for longer than a session lasts.",
   excess: "You are logged in on more devices than an account may be; the oldest session ended.",
   user_disabled: "This account has been disabled.",

@@ -30,7 +30,9 @@ export function ChangePasswordForm({ email, onSubmit }: ChangePasswordFormProps)
       reset();
       setDone(true);
     } else {
-      setFocus(refused.at === "password" ? "newPassword" : "currentPassword", { shouldSelect: true });
+      setFocus(refused.at === "password" ? "newPassword" : "currentPassword", {
+        shouldSelect: true,
+      });
     }
   });
   const refusedAt = (at: "current" | "password"): ReactNode =>

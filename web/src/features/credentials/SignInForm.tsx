@@ -25,7 +25,13 @@ const WORDS = {
 } as const;
 
 /** E-mail, password, "Keep me signed in": the same for a login and for a new account. */
-export function SignInForm({ kind, email, onEmail, onSubmit, loginInstead }: SignInFormProps): ReactElement {
+export function SignInForm({
+  kind,
+  email,
+  onEmail,
+  onSubmit,
+  loginInstead,
+}: SignInFormProps): ReactElement {
   const words = WORDS[kind];
   const { refusal, waitMs, attempt } = useRefusal();
   const { register, handleSubmit, setFocus, formState } = useForm<SignInFields>({
@@ -52,7 +58,6 @@ export function SignInForm({ kind, email, onEmail, onSubmit, loginInstead }: Sig
         autoComplete="username"
         autoCapitalize="none"
         spellCheck={false}
-        // biome-ignore lint/a11y/noAutofocus: the page is this form
         autoFocus={email === ""}
         error={
           refusal?.taken ? (
@@ -69,7 +74,9 @@ export function SignInForm({ kind, email, onEmail, onSubmit, loginInstead }: Sig
         label="Password"
         autoComplete={kind === "login" ? "current-password" : "new-password"}
         autoFocus={email !== ""}
-        hint={kind === "register" ? "8 characters or more. A sentence is easy to remember." : undefined}
+        hint={
+          kind === "register" ? "8 characters or more. A sentence is easy to remember." : undefined
+        }
         error={at("password")}
         {...register("password")}
       />

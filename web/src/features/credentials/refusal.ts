@@ -25,7 +25,8 @@ const DEFAULT_WAIT_MS = 30_000; // for a 429 without Retry-After
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof SessionUnavailableError) return refuse("form", AWAY);
   if (error instanceof SessionExpiredError) return refuse("form", "Your session is over.");
-  if (!(error instanceof ApiError)) return refuse("form", "Something went wrong here. Please try again.");
+  if (!(error instanceof ApiError))
+    return refuse("form", "Something went wrong here. Please try again.");
   switch (error.code) {
     case "invalid_credentials":
       return refuse("form", "That e-mail and password don't match an account.");
@@ -38,9 +39,13 @@ export function refusalOf(error: unknown): Refusal {
     case "registration_closed":
       return refuse("form", "New accounts are closed here. Ask whoever runs this site.");
     case "rate_limited":
-      return refuse("form", "Too many attempts.", { waitMs: error.retryAfterMs ?? DEFAULT_WAIT_MS });
+      return refuse("form", "Too many attempts.", {
+        waitMs: error.retryAfterMs ?? DEFAULT_WAIT_MS,
+      });
     case "busy":
-      return refuse("form", "The server is busy.", { waitMs: error.retryAfterMs ?? DEFAULT_WAIT_MS });
+      return refuse("form", "The server is busy.", {
+        waitMs: error.retryAfterMs ?? DEFAULT_WAIT_MS,
+      });
     default:
       return error.status === 0 || error.status >= 500
         ? refuse("form", AWAY)

@@ -1,4 +1,13 @@
-import { Ban, CircleUser, Info, KeyRound, LifeBuoy, LogIn, LogOut, ShieldAlert } from "lucide-react";
+import {
+  Ban,
+  CircleUser,
+  Info,
+  KeyRound,
+  LifeBuoy,
+  LogIn,
+  LogOut,
+  ShieldAlert,
+} from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
 import type { SecurityEvent } from "../../api/routes.ts";
 import { Time } from "../../ui/Time.tsx";

@@ -14,7 +14,7 @@ const say = (sign: EventSign, text: string, ask = false): EventSentence => ({ si
 
 const OLD_COPY_USED = say(
   "theft",
-  "An old copy of a session was used. Everything that session could do ended at that moment.",
+  "An old copy of a session was used, so we ended that session.",
   true,
 );
 
@@ -23,8 +23,15 @@ const SENTENCES: Readonly<Record<string, EventSentence>> = {
   authn_login_success: say("in", "New login.", true),
   authn_login_successafterfail: say("in", "New login, after wrong passwords.", true),
   authn_login_fail: say("blocked", "A login was refused: wrong password."),
-  authn_login_fail_max: say("blocked", "Too many wrong passwords. Further logins were put on hold."),
-  authn_password_change: say("key", "Your password was changed, and every other session ended.", true),
+  authn_login_fail_max: say(
+    "blocked",
+    "Too many wrong passwords. Further logins were put on hold.",
+  ),
+  authn_password_change: say(
+    "key",
+    "Your password was changed, and every other session ended.",
+    true,
+  ),
   authn_password_change_fail: say(
     "blocked",
     "A password change was refused: the current password was wrong.",
@@ -47,7 +54,10 @@ const SENTENCES: Readonly<Record<string, EventSentence>> = {
   user_archived: say("account", "Your account was disabled."),
   user_deleted: say("account", "Your account was deleted."),
   history_forked: say("out", "A session ended: the server had been restored from a backup."),
-  rights_changed: say("out", "A session ended: the answer to a password change was lost on its way."),
+  rights_changed: say(
+    "out",
+    "A session ended: the answer to a password change was lost on its way.",
+  ),
   lost_answer_recovered: say("kept", "We noticed a hiccup and kept you signed in."),
   answered_elsewhere: say("theft", "One session was used from two places within moments.", true),
   stolen_cookie_refused: say("theft", "A copy of a session was refused on another device.", true),
@@ -59,16 +69,34 @@ export function sentence(event: Pick<SecurityEvent, "event">): EventSentence {
   return SENTENCES[event.event] ?? say("note", `Recorded: ${event.event.replaceAll("_", " ")}.`);
 }
 
-const LOGINS: ReadonlySet<string> = new Set(["authn_login_success", "authn_login_successafterfail"]);
+const LOGINS: ReadonlySet<string> = new Set([
+  "authn_login_success",
+  "authn_login_successafterfail",
+]);
 
-/** Leaves out what only repeats another line: the session that each login begins. */
+const SAME_MOMENT_MS = 2_000; // a login and the session that it begins are written one after the other
+
+/** Tells a login and the session that it begins as one: the login, in that session. */
 export function withoutEchoes(events: readonly SecurityEvent[]): readonly SecurityEvent[] {
-  const begunByLogin = new Set(
-    events.filter(({ event }) => LOGINS.has(event)).map(({ session_id }) => session_id),
-  );
-  return events.filter(
-    ({ event, session_id }) => event !== "session_created" || !begunByLogin.has(session_id),
-  );
+  const sessions = new Map<SecurityEvent, SecurityEvent>(); // by its login
+  for (const begun of events.filter(({ event }) => event === "session_created")) {
+    const login = events.find((event) => !sessions.has(event) && begins(event, begun));
+    if (login) sessions.set(login, begun);
+  }
+  const echoes = new Set(sessions.values());
+  return events
+    .filter((event) => !echoes.has(event))
+    .map((event) => ({
+      ...event,
+      session_id: sessions.get(event)?.session_id ?? event.session_id,
+    }));
+}
+
+function begins(login: SecurityEvent, session: SecurityEvent): boolean {
+  if (!LOGINS.has(login.event)) return false;
+  if (login.session_id !== null) return login.session_id === session.session_id;
+  const apart = Math.abs(Date.parse(login.at) - Date.parse(session.at));
+  return apart <= SAME_MOMENT_MS && login.ip === session.ip && login.device === session.device;
 }
 
 export interface EventDay {

@@ -61,7 +61,15 @@ interface EndDialogProps {
   readonly children: ReactNode;
 }
 
-function EndDialog({ title, verb, busy, failed, onClose, onEnd, children }: EndDialogProps): ReactElement {
+function EndDialog({
+  title,
+  verb,
+  busy,
+  failed,
+  onClose,
+  onEnd,
+  children,
+}: EndDialogProps): ReactElement {
   return (
     <Dialog title={title} onClose={onClose}>
       <p className="mt-2 text-ink-2">{children}</p>

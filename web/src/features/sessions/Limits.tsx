@@ -13,8 +13,8 @@ export function Limits({ item }: { readonly item: SessionItem }): ReactElement {
   }
   return (
     <p>
-      Signed in until <Time at={item.idle_expires_at} as="until" />, longer whenever you use it, until{" "}
-      <Time at={item.expires_at} as="until" /> at the latest.
+      Signed in until <Time at={item.idle_expires_at} as="until" />, longer whenever you use it,
+      until <Time at={item.expires_at} as="until" /> at the latest.
     </p>
   );
 }

@@ -26,9 +26,14 @@ export function LineageTable({ steps }: { readonly steps: readonly LineageStep[]
         </thead>
         <tbody>
           {steps.toReversed().map((step) => (
-            <tr key={`${step.generation} ${step.kind} ${step.at}`} className="border-t border-line align-top">
+            <tr
+              key={`${step.generation} ${step.kind} ${step.at}`}
+              className="border-t border-line align-top"
+            >
               <td className="px-4 py-2 text-ink-2">{step.generation}</td>
-              <td className={`px-4 py-2 ${step.kind === "reused" ? "font-medium text-danger" : ""}`}>
+              <td
+                className={`px-4 py-2 ${step.kind === "reused" ? "font-medium text-danger" : ""}`}
+              >
                 {lineageStep(step.kind)}
                 <span className="block text-ink-2 sm:hidden">{where(step)}</span>
               </td>

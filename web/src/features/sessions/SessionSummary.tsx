@@ -8,7 +8,7 @@ import { whyEnded } from "./why-ended.ts";
 /** A session in two lines: its device, which leads to the details; where, and when last. */
 export function SessionSummary({ item }: { readonly item: SessionItem }): ReactElement {
   return (
-    <div className={`flex min-w-0 flex-1 gap-3 ${item.ended_at ? "opacity-70" : ""}`}>
+    <div className={`flex min-w-0 flex-1 gap-3 ${item.ended_at ? "text-ink-3" : ""}`}>
       <span className="flex size-8 shrink-0 items-center justify-center">
         <DeviceIcon device={item.device} />
       </span>
@@ -18,7 +18,7 @@ export function SessionSummary({ item }: { readonly item: SessionItem }): ReactE
             {item.device ?? "Unknown device"}
           </Link>
         </p>
-        <p className="text-sm text-ink-2">
+        <p className={`text-sm ${item.ended_at ? "" : "text-ink-2"}`}>
           {item.ip ? `${item.ip} · ` : ""}
           {item.ended_at ? (
             <>
