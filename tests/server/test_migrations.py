@@ -11,9 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batonpass.errors import ConfigurationError, StoreUnavailableError
 from batonpass.server import migrations
+from batonpass.server.engines import build_engine
 from batonpass.server.models import metadata
 
 PROCESSES = 4
@@ -122,3 +124,28 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_database_that_is_away_is_no_traceback(ask: Ask) -> None:
     with pytest.raises(StoreUnavailableError, match=r"cannot be reached"):
         ask("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_a_url_may_say_what_libpq_knows(postgresql_url: str) -> None:
+    url = f"{postgresql_url}?sslmode=prefer&application_name=batonpass"
+
+    migrations.upgrade(url)
+
+    migrations.require_current(url)
+
+
+async def test_the_servers_engine_reads_the_same_urls(postgresql_url: str) -> None:
+    url = f"{postgresql_url}?sslmode=prefer&application_name=batonpass%20test"
+    engine = build_engine(url)
+
+    assert isinstance(engine, AsyncEngine)
+    async with engine.connect() as connection:
+        name = await connection.scalar(text("SELECT current_setting('application_name')"))
+    await engine.dispose()
+
+    assert name == "batonpass test"
+
+
+def test_tls_is_not_given_up_silently(postgresql_url: str) -> None:
+    with pytest.raises(StoreUnavailableError):
+        migrations.upgrade(f"{postgresql_url}?sslmode=require")  # this server has none
