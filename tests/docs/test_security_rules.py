@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 
 from batonpass.auth_service import _REFUSALS
-from batonpass.errors import RefreshTokenRevokedError
+from batonpass.errors import BatonpassError, RefreshTokenRevokedError
 from batonpass.family import Ending, Family, Presented, Verdict, judge
 from batonpass.policy import Policy
 from tests.docs.pages import DOCS, table_under
@@ -171,7 +171,10 @@ def test_the_client_hears_the_status_and_code_that_the_page_says() -> None:
             heard[verdict.strip("`")] = (row["status"], row["code"].split(",")[0].strip("`"))
 
     answered = {Verdict.ROTATE, Verdict.REPEAT, Verdict.RECOVER}
-    refused = {**_REFUSALS, Verdict.REVOKED: RefreshTokenRevokedError}
+    refused: dict[Verdict, type[BatonpassError]] = {
+        **_REFUSALS,
+        Verdict.REVOKED: RefreshTokenRevokedError,
+    }
     assert heard == {
         **{verdict.value: ("200", "") for verdict in answered},
         **{verdict.value: (str(error.status), error.code) for verdict, error in refused.items()},
