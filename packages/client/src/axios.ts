@@ -20,18 +20,15 @@ export function attach<Instance extends AxiosInstance>(
   axios: Instance,
   session: Session,
 ): Instance {
-  const ours = new WeakSet<AxiosAdapter>();
   axios.interceptors.request.use((config) => {
     const inner = config.adapter;
-    // A request that is sent again as a whole (by a retry plugin) comes with our adapter already.
-    if (typeof inner === "function" && ours.has(inner)) return config;
-    const adapter: AxiosAdapter = (request) => {
+    // Where a retry plugin sends it again, `inner` is one of ours already: to that the token, which is then
+    // in the headers, looks like the caller's own.
+    config.adapter = (request) => {
       const send = getAdapter(inner, request);
       const isOurs = session.covers(axios.getUri(request)) && !request.headers.has("Authorization");
       return isOurs ? sendWithToken(session, request, send) : send(request);
     };
-    ours.add(adapter);
-    config.adapter = adapter;
     return config;
   });
   return axios;

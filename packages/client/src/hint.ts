@@ -7,7 +7,8 @@ import type { Host } from "./types.ts";
 
 export interface Hint {
   readonly raw: string;
-  readonly family: string;
+  /** Null: a logout is under way. */
+  readonly family: string | null;
   readonly generation: number;
 }
 
@@ -21,11 +22,11 @@ const LOGGED_OUT = "logged-out";
 const FOREVER_SECONDS = 400 * 24 * 3_600;
 
 /** What the cookie says; null where there is none, or nothing readable in it. */
-export function readHint(host: Host): Hint | typeof LOGGED_OUT | null {
+export function readHint(host: Host): Hint | null {
   const raw = names(host)
     .map((name) => cookieValue(name, host.readCookies()))
     .find((value) => value !== null);
-  if (raw === LOGGED_OUT) return raw;
+  if (raw === LOGGED_OUT) return { raw, family: null, generation: 0 };
   const [, family, generation] = /^([\w-]+)\.(\d+)$/.exec(raw ?? "") ?? [];
   return raw && family ? { raw, family, generation: Number(generation) } : null;
 }
@@ -53,15 +54,16 @@ function cookieValue(name: string, cookies: string): string | null {
 
 /** What the cookie tells a page that holds this token. */
 export function compareHint(
-  hint: ReturnType<typeof readHint>,
+  hint: Hint | null,
   token: Pick<Token, "hint" | "generation">,
 ): "as-known" | "logged-out" | "gone" | "another" | "went-back" {
-  if (hint === LOGGED_OUT) return hint;
+  if (hint?.family === null) return "logged-out";
   if (token.hint === null) return "as-known"; // nothing to hold it against
   if (hint === null) return "gone";
-  if (hint.family !== familyOf(token.hint)) return "another";
+  if (hint.family !== familyOf(token)) return "another";
   // A later one is another tab's refresh, whose token is on its way.
   return hint.generation < token.generation ? "went-back" : "as-known";
 }
 
-export const familyOf = (raw: string): string => raw.split(".")[0] ?? raw;
+export const familyOf = ({ hint }: Pick<Token, "hint">): string | null =>
+  hint?.split(".")[0] ?? null;

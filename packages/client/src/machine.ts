@@ -116,6 +116,9 @@ export type Effect =
   | "tell-logout"
   | "post-logout";
 
+/** The token that a state holds, if any: good, over or refused. */
+export const tokenOf = (state: State): Token | null => ("token" in state ? state.token : null);
+
 export interface Step {
   readonly state: State;
   readonly effects: readonly Effect[];
@@ -124,6 +127,9 @@ export interface Step {
 /** The backoff's steps: 1, 2, 4 … 60 s. */
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
+
+/** No server's Retry-After keeps us away for longer. */
+const LONGEST_RETRY_MS = 300_000;
 
 /** A vindicated token is believed in for this long: an endpoint that is always 401 costs one refresh, not one a request. */
 export const VINDICATED_FOR_MS = 30_000;
@@ -285,7 +291,7 @@ const refreshing = (at: Omit<Refreshing, "name">): Step =>
 
 function unreachable(at: Omit<Refreshing, "name">, retryAfterMs: number | null): Step {
   const backoff = Math.min(FIRST_RETRY_MS * 2 ** at.failures, LAST_RETRY_MS);
-  const retryInMs = Math.max(backoff, retryAfterMs ?? 0);
+  const retryInMs = Math.min(Math.max(backoff, retryAfterMs ?? 0), LONGEST_RETRY_MS);
   const { epoch, token, usable, failures } = at;
   return step(
     { name: "unreachable", epoch, token, usable, failures: failures + 1, retryInMs },
@@ -326,9 +332,8 @@ const loggingOut = (epoch: number): Step =>
   step({ name: "logging-out", epoch: epoch + 1 }, "tell-logout", "post-logout", "serve-waiting");
 
 /** Another session's token is no successor: it comes as `signed-in`. */
-function isNewer(candidate: Token, token: Token): boolean {
-  return candidate.sessionId === token.sessionId && candidate.generation > token.generation;
-}
+export const isNewer = (candidate: Token, token: Token): boolean =>
+  candidate.sessionId === token.sessionId && candidate.generation > token.generation;
 
 /** Not for a session that has ended: the refresh then says why. Nor for ever: keys change. */
 function isVindicated(state: Authenticated, event: { revoked: boolean; now: number }): boolean {

@@ -14,13 +14,7 @@ export type Refreshed =
   | { readonly type: "unreachable"; readonly retryAfterMs: number | null };
 
 /** Only these end a session; any other refusal may be a proxy's, a hotel's, or a mistake. */
-const ENDS: ReadonlySet<unknown> = new Set<EndCode>([
-  "refresh_missing",
-  "refresh_invalid",
-  "refresh_expired",
-  "refresh_revoked",
-  "refresh_reused",
-]);
+const ENDS = /^refresh_(missing|invalid|expired|revoked|reused)$/;
 
 /** Before a superseded tab tries again: the other's cookie must have arrived by then. */
 const JITTER_MS = { least: 50, most: 250 } as const;
@@ -60,15 +54,15 @@ async function ask(
 }
 
 function classify({ status, json, retryAfterMs }: Answer): Refreshed | "superseded" {
-  const code = json?.code;
-  if (status === 401 && ENDS.has(code)) {
+  const code = String(json?.code);
+  if (status === 401 && ENDS.test(code)) {
     const reason = (json?.reason ?? null) as EndReason | null;
     return { type: "denied", ending: { code: code as EndCode, reason } };
   }
   if (status === 409 && code === "refresh_superseded") return "superseded";
   if (status >= 400 && status < 500 && status !== 429) {
     // biome-ignore lint/suspicious/noConsole: a mistake of the set-up (CSRF, CORS, path) that nothing else would show
-    console.error(`batonpass: the refresh was refused with ${status} ${code ?? "(no code)"}`);
+    console.error(`batonpass: the refresh was refused with ${status} ${code}`);
   }
   return { type: "unreachable", retryAfterMs };
 }

@@ -14,7 +14,7 @@ export interface Answer {
 
 export interface Post {
   readonly body?: URLSearchParams | Readonly<Record<string, unknown>>;
-  readonly token?: string | null;
+  readonly token?: string | null | undefined;
   /** Ends the request early. */
   readonly signal?: AbortSignal;
 }

@@ -4,14 +4,16 @@
  */
 import { ApiError, type EndCode, type EndReason, SessionExpiredError } from "./errors.ts";
 import { createForms } from "./forms.ts";
-import { compareHint, familyOf, readHint, writeLoggedOut } from "./hint.ts";
+import { compareHint, familyOf, type Hint, readHint, writeLoggedOut } from "./hint.ts";
 import { BROWSER } from "./host.ts";
 import {
   type Effect,
   INITIAL,
+  isNewer,
   type SessionEvent,
   type State,
   type Token,
+  tokenOf,
   transition,
 } from "./machine.ts";
 import { refresh } from "./refresh.ts";
@@ -33,9 +35,6 @@ const SPREAD = 0.1;
 
 /** Nearly over: less than this is left, or than a quarter of the token's life. */
 const NEARLY_MS = 30_000;
-
-/** No server's Retry-After keeps us away for longer. */
-const LONGEST_RETRY_MS = 300_000;
 
 /** A 401 that speaks of the request's own content, not of the token. */
 const NOT_THE_TOKEN: ReadonlySet<string | null> = new Set([
@@ -60,8 +59,8 @@ export function createSession(options: SessionOptions = {}): Session {
   let interrupt = new AbortController();
   /** Counts logouts, so that a login that one overtook is not believed. */
   let logouts = 0;
-  /** The token of a logout that has not reached the server (null: only the cookie). */
-  let owed: { readonly token: string | null } | null = null;
+  /** A logout that has not reached the server: of which token and family, where known. */
+  let owed: { readonly token: string | null; readonly family: string | null } | null = null;
   /** The last cookie that was acted upon: a forged one costs one refresh, not one a request. */
   let seenHint: string | null = null;
 
@@ -83,7 +82,7 @@ export function createSession(options: SessionOptions = {}): Session {
     cancelRetry?.();
     if (next.name === "authenticated") owed = null; // a login ends what its cookie came from
     if (next.name === "anonymous" || next.name === "expired") {
-      seenHint = rawOf(hintNow());
+      seenHint = hintNow()?.raw ?? null;
     }
   }
 
@@ -113,7 +112,10 @@ export function createSession(options: SessionOptions = {}): Session {
       case "post-logout":
         interrupt.abort();
         interrupt = new AbortController();
-        owed = { token: tokenOf(before)?.accessToken ?? owed?.token ?? null };
+        owed = {
+          token: tokenOf(before)?.accessToken ?? owed?.token ?? null,
+          family: family() ?? owed?.family ?? null,
+        };
         if (readsHint()) writeLoggedOut(host);
         return;
     }
@@ -122,7 +124,7 @@ export function createSession(options: SessionOptions = {}): Session {
   function scheduleRetry(): void {
     if (state.name !== "unreachable") return;
     const spread = 1 + host.random() * SPREAD;
-    cancelRetry = host.after(Math.min(state.retryInMs, LONGEST_RETRY_MS) * spread, () => {
+    cancelRetry = host.after(state.retryInMs * spread, () => {
       if (!host.isHidden()) dispatch({ type: "retry" }); // else when it is looked at again
     });
   }
@@ -149,14 +151,14 @@ export function createSession(options: SessionOptions = {}): Session {
   async function adoptFromTab(isStillWanted: () => boolean): Promise<boolean> {
     const mine = tokenOf(state);
     const hint = hintNow();
-    if (hint === "logged-out") {
+    if (hint?.family === null) {
       dispatch({ type: "logged-out-in-tab" });
       return true;
     }
     const isOld = hint && mine && compareHint(hint, mine) === "went-back";
     if (readsHint() && (!hint || hint.raw === mine?.hint || isOld)) return false;
     const token = await tabs.ask((theirs) =>
-      hint ? theirs.hint === hint.raw : !mine || isSuccessor(theirs, mine),
+      hint ? theirs.hint === hint.raw : !mine || isNewer(theirs, mine),
     );
     if (!isStillWanted()) return true;
     if (!token) return false;
@@ -170,16 +172,24 @@ export function createSession(options: SessionOptions = {}): Session {
 
   async function postLogout(): Promise<void> {
     const { epoch } = state;
-    await tabs.locked(LOGOUT_LOCK_MS, async () => {
-      if (owed && state.epoch === epoch) await payLogout();
-    });
+    await payLogout(LOGOUT_LOCK_MS);
     dispatch({ type: "logout-done", epoch });
   }
 
   /** Tell the server about a logout; what does not get through stays owed. */
-  async function payLogout(): Promise<void> {
+  function payLogout(patienceMs: number): Promise<void> {
+    return tabs.locked(patienceMs, async () => {
+      const hint = hintNow();
+      if (hint?.family && hint.family !== owed?.family) owed = null; // somebody has logged in since
+      if (owed) await sendLogout();
+    });
+  }
+
+  async function sendLogout(): Promise<void> {
     const debt = owed;
-    const answer = await post(host, `${authUrl}/logout`, timeoutMs, debt ?? {}).catch(() => null);
+    const answer = await post(host, `${authUrl}/logout`, timeoutMs, { token: debt?.token }).catch(
+      () => null,
+    );
     if (answer && answer.status < 300 && owed === debt) owed = null;
   }
 
@@ -191,25 +201,23 @@ export function createSession(options: SessionOptions = {}): Session {
     return page !== null && URL.parse(authUrl, page.href)?.origin === page.origin;
   }
 
-  const hintNow = (): ReturnType<typeof readHint> => (readsHint() ? readHint(host) : null);
+  const hintNow = (): Hint | null => (readsHint() ? readHint(host) : null);
 
-  function family(): string | null {
-    const hint = hintNow();
-    return typeof hint === "string" ? null : (hint?.family ?? null);
-  }
+  const family = (): string | null => hintNow()?.family ?? null;
 
   /** Hold the cookie against what we know: other tabs leave their traces there. */
   function lookAtCookie(restored: boolean): void {
-    if (!readsHint()) return;
     const hint = hintNow();
-    const raw = rawOf(hint);
     const token = tokenOf(state);
-    const finding = token ? compareHint(hint, token) : "another";
+    if (!token) {
+      if (hint?.family && hint.raw !== seenHint) dispatch({ type: "strange-cookie" });
+      return;
+    }
+    const finding = compareHint(hint, token);
     if (finding === "as-known") seenHint = null;
-    const event = cookieEvent(finding, restored || !token);
-    const isNews = raw !== seenHint || finding === "gone";
-    if (!event || !isNews || (!token && (raw === null || hint === "logged-out"))) return;
-    seenHint = raw;
+    const event = hint && hint.raw === seenHint ? null : cookieEvent(finding, restored);
+    if (!event) return;
+    seenHint = hint?.raw ?? null;
     dispatch(event);
   }
 
@@ -224,7 +232,7 @@ export function createSession(options: SessionOptions = {}): Session {
       },
       onToken(token, login) {
         const mine = family(); // a message from before the last login or logout
-        if (readsHint() && (token.hint === null || familyOf(token.hint) !== mine)) return;
+        if (readsHint() && (mine === null || familyOf(token) !== mine)) return;
         dispatch(
           login ? { type: "signed-in", token, elsewhere: true } : { type: "token-from-tab", token },
         );
@@ -236,7 +244,7 @@ export function createSession(options: SessionOptions = {}): Session {
       },
     });
     const unlisten = host.listen((what) => {
-      if (owed) void payOwed();
+      if (owed) void payLogout(lockMs); // the network may be back
       if (what !== "online") lookAtCookie(what === "restored");
       dispatch({ type: "retry" });
     });
@@ -257,24 +265,15 @@ export function createSession(options: SessionOptions = {}): Session {
 
   function boot(): void {
     const hint = hintNow();
-    if (hint === "logged-out") {
-      owed = { token: null };
-      void payOwed();
+    if (hint?.family === null) {
+      owed = { token: null, family: null }; // from before the page was loaded
+      void payLogout(lockMs);
       dispatch({ type: "logged-out-in-tab" });
     } else if (!hint && hintCookie === true) {
       dispatch({ type: "logged-out-in-tab" });
     } else {
       void renew(state.epoch);
     }
-  }
-
-  /** A logout from before the network was back, or from before the page was loaded. */
-  async function payOwed(): Promise<void> {
-    await tabs.locked(lockMs, async () => {
-      const hint = hintNow();
-      if (hint && hint !== "logged-out") owed = null; // somebody has logged in since
-      if (owed && state.name === "anonymous") await payLogout();
-    });
   }
 
   function start(): () => void {
@@ -284,8 +283,7 @@ export function createSession(options: SessionOptions = {}): Session {
     return () => {
       users -= mine;
       mine = 0;
-      // Not at once: StrictMode and hot reload stop and start within one breath.
-      host.after(0, () => users === 0 && stop?.());
+      if (users === 0) stop?.();
     };
   }
 
@@ -388,8 +386,8 @@ export function createSession(options: SessionOptions = {}): Session {
         const before = logouts;
         return async (token) => {
           if (logouts === before) return dispatch({ type: "signed-in", token, elsewhere: false });
-          owed = { token: token.accessToken }; // a logout overtook it
-          await payLogout();
+          owed = { token: token.accessToken, family: family() }; // a logout overtook it
+          await sendLogout();
           throw new ApiError(0, "logged_out", "You have logged out meanwhile.");
         };
       },
@@ -401,16 +399,6 @@ export function createSession(options: SessionOptions = {}): Session {
     return new SessionExpiredError(code as EndCode, reason as EndReason | null, loginUrl());
   }
 }
-
-function tokenOf(state: State): Token | null {
-  return "token" in state ? state.token : null;
-}
-
-const isSuccessor = (token: Token, of: Token): boolean =>
-  token.sessionId === of.sessionId && token.generation > of.generation;
-
-const rawOf = (hint: ReturnType<typeof readHint>): string | null =>
-  typeof hint === "string" ? hint : (hint?.raw ?? null);
 
 /** What to do about what the cookie tells. */
 function cookieEvent(

@@ -2,7 +2,7 @@
  * What the outside is told: the state without its secrets, and the few events worth a name.
  */
 import type { EndCode, EndReason } from "./errors.ts";
-import type { State } from "./machine.ts";
+import { type Ending, type State, tokenOf } from "./machine.ts";
 import type { Session, SessionEvents, SessionSnapshot } from "./types.ts";
 
 type Listener = (event: never) => void;
@@ -81,29 +81,25 @@ export function createReporter(): Reporter {
 }
 
 function snapshotOf(state: State): SessionSnapshot {
-  switch (state.name) {
+  const { name: status } = state;
+  const userId = tokenOf(state)?.userId ?? null;
+  switch (status) {
     case "booting":
     case "anonymous":
     case "logging-out":
-      return { status: state.name, userId: null };
-    case "authenticated":
-      return { status: state.name, userId: state.token.userId, sessionId: state.token.sessionId };
-    case "refreshing": {
-      const { token, failures } = state;
-      // While unreachable each try is a refresh: the face must not flicker.
-      if (!token || failures > 0) {
-        return { status: "unreachable", userId: token?.userId ?? null, retryInMs: 0 };
-      }
-      return { status: state.name, userId: token.userId, sessionId: token.sessionId };
-    }
-    case "unreachable": {
-      const { token, retryInMs } = state;
-      return { status: state.name, userId: token?.userId ?? null, retryInMs };
-    }
+      return { status, userId: null };
     case "expired": {
-      const code = state.ending.code as EndCode;
-      const reason = state.ending.reason as EndReason | null;
-      return { status: state.name, userId: state.userId, code, reason };
+      const { code, reason } = state.ending as Ending<EndCode, EndReason>;
+      return { status, userId: state.userId, code, reason };
+    }
+    case "unreachable":
+      return { status, userId, retryInMs: state.retryInMs };
+    default: {
+      const { token } = state;
+      // While unreachable each try is a refresh: the face must not flicker.
+      return !token || (status === "refreshing" && state.failures > 0)
+        ? { status: "unreachable", userId, retryInMs: 0 }
+        : { status, userId: token.userId, sessionId: token.sessionId };
     }
   }
 }

@@ -13,32 +13,25 @@ interface Grant {
 
 /** A token on its way to another tab, whose clock began at another time. */
 export type SentToken = Omit<Token, "receivedAt" | "expiresAt"> & {
-  readonly ageMs: number;
   readonly lifeMs: number;
 };
 
-/** Anything else with status 200, such as a hotel's login page, is no token answer. */
-function isGrant(json: unknown): json is Grant {
-  const grant = json as Partial<Grant> | null;
-  return (
-    typeof grant?.access_token === "string" &&
-    typeof grant.expires_in === "number" &&
-    typeof grant.session_id === "string" &&
-    typeof grant.generation === "number"
-  );
-}
-
-/** The token in the server's answer; null where it is none. Its life counts from `askedAt`: late is safe. */
+/**
+ * The token in the server's answer; null where it is none, such as a hotel's login page with status 200.
+ * Its life counts from `askedAt`: too early is safe.
+ */
 export function readToken(json: unknown, askedAt: number, family: string | null): Token | null {
-  if (!isGrant(json)) return null;
+  const grant = json as Partial<Grant> | null;
+  const { access_token: accessToken, expires_in, session_id: sessionId, generation } = grant ?? {};
+  if (!accessToken || !expires_in || !sessionId || generation === undefined) return null;
   return {
-    accessToken: json.access_token,
-    userId: userIdOf(json.access_token) ?? json.session_id,
-    sessionId: json.session_id,
-    generation: json.generation,
+    accessToken,
+    userId: userIdOf(accessToken) ?? sessionId,
+    sessionId,
+    generation,
     receivedAt: askedAt,
-    expiresAt: askedAt + json.expires_in * 1_000,
-    hint: family && `${family}.${json.generation}`,
+    expiresAt: askedAt + expires_in * 1_000,
+    hint: family && `${family}.${generation}`,
   };
 }
 
@@ -53,10 +46,10 @@ export function userIdOf(accessToken: string): string | null {
   }
 }
 
-export function pack({ receivedAt, expiresAt, ...token }: Token, now: number): SentToken {
-  return { ...token, ageMs: now - receivedAt, lifeMs: expiresAt - now };
+export function pack({ receivedAt: _, expiresAt, ...token }: Token, now: number): SentToken {
+  return { ...token, lifeMs: expiresAt - now };
 }
 
-export function unpack({ ageMs, lifeMs, ...token }: SentToken, now: number): Token {
-  return { ...token, receivedAt: now - ageMs, expiresAt: now + lifeMs };
+export function unpack({ lifeMs, ...token }: SentToken, now: number): Token {
+  return { ...token, receivedAt: now, expiresAt: now + lifeMs };
 }

@@ -7,7 +7,14 @@ import {
   SessionExpiredError,
   SessionUnavailableError,
 } from "./errors.ts";
-import type { Ending, Refreshing, State, Token, Unreachable } from "./machine.ts";
+import {
+  type Ending,
+  type Refreshing,
+  type State,
+  type Token,
+  tokenOf,
+  type Unreachable,
+} from "./machine.ts";
 
 interface Waiter {
   /** Whose request it is: it must never go out with another's token. */
@@ -76,7 +83,7 @@ export function createWaiting(
     usable && token !== null && token.accessToken !== sentWith && token.expiresAt > now();
 
   return {
-    join: (signal, owner = ownerIn(state()), sentWith = null) =>
+    join: (signal, owner = tokenOf(state())?.userId ?? null, sentWith = null) =>
       new Promise((resolve, reject) => {
         signal?.throwIfAborted();
         const leave = (): void => {
@@ -104,8 +111,4 @@ export function createWaiting(
       for (const waiter of waiters) if (settle(waiter, state())) waiters.delete(waiter);
     },
   };
-}
-
-function ownerIn(state: State): string | null {
-  return "token" in state ? (state.token?.userId ?? null) : null;
 }

@@ -127,6 +127,7 @@ const TABLE: readonly Row[] = [
   ["the cookie is missing after it was there: an end", refreshing, denied(MISSING), { name: "expired", ending: MISSING }, "serve-waiting", "tell-ending"],
   ["unreachable", refreshing, away(), { name: "unreachable", failures: 1, retryInMs: 1_000 }, "serve-waiting", "schedule-retry"],
   ["unreachable, Retry-After", refreshing, away(20_000), { name: "unreachable", retryInMs: 20_000 }, "serve-waiting", "schedule-retry"],
+  ["unreachable, a Retry-After of a day", refreshing, away(86_400_000), { name: "unreachable", retryInMs: 300_000 }, "serve-waiting", "schedule-retry"],
   ["the third failure", { ...refreshing, failures: 2 }, away(), { name: "unreachable", failures: 3, retryInMs: 4_000 }, "serve-waiting", "schedule-retry"],
   ["the hundredth", { ...refreshing, failures: 99 }, away(), { name: "unreachable", retryInMs: 60_000 }, "serve-waiting", "schedule-retry"],
   ["one more 401 waits", refreshing, a401(), refreshing],

@@ -113,6 +113,26 @@ describe("ends the session:", () => {
   });
 });
 
+test("the request outlives its page, carries the cookie, and follows nobody elsewhere", async ({
+  browser,
+}) => {
+  const fetch = vi.fn(async () => new Response("{}"));
+  const { session } = browser.open({ authUrl: "https://api.example/auth", host: { fetch } });
+
+  await session.ready();
+
+  expect(fetch).toHaveBeenCalledWith(
+    "https://api.example/auth/refresh",
+    expect.objectContaining({
+      method: "POST",
+      keepalive: true,
+      credentials: "include",
+      redirect: "error",
+      cache: "no-store",
+    }),
+  );
+});
+
 test("refresh_missing while booting means nobody, not an end", async ({ browser }) => {
   const { session } = browser.open();
 
@@ -179,6 +199,20 @@ test("tries again after 1, 2, 4 … at most 60 s", async ({ server, tab }) => {
   }
 
   expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
+});
+
+test("not all clients try again at once: a tenth is spread", async ({ server, browser }) => {
+  const tab = browser.open({ host: { random: () => 0.99 } });
+  await tab.session.login({ email: "anna", password: "secret" });
+  server.expireAccessTokens();
+  server.fault(REFRESH, answer(503, {}, { "retry-after": "100" }), 1);
+  await tab.api.get("/api/items").catch(() => {});
+
+  tab.clock.advance(105_000);
+  expect(tab.session.getSnapshot()).toMatchObject({ status: "unreachable", retryInMs: 100_000 });
+  tab.clock.advance(5_000);
+
+  await until(() => tab.session.getSnapshot().status === "authenticated");
 });
 
 test("the face does not flicker while it tries again", async ({ server, tab }) => {

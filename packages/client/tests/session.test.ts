@@ -34,6 +34,7 @@ describe("login", () => {
     });
     expect(tab.session.getSnapshot()).toBe(before);
     expect(server.count(REFRESH)).toBe(0);
+    expect(server.count("/auth/token")).toBe(1);
   });
 
   test("throttled: the form learns how long", async ({ server, tab }) => {
@@ -128,7 +129,7 @@ describe("a session's life", () => {
 
   test("mounted twice, as StrictMode does, it boots once", async ({ server, browser, tab }) => {
     tab.close();
-    const { session } = browser.open();
+    const { session } = browser.openStopped();
     session.start()();
     const stop = session.start();
 

@@ -53,6 +53,91 @@ test("a neighbour whose token is over is no help", async ({ server, browser, tab
   expect(server.count(REFRESH)).toBe(1);
 });
 
+test("a neighbour whose token is as old as ours is no help", async ({ server, browser, tab }) => {
+  const old = browser.open();
+  await old.session.ready();
+  const deaf = browser.open({ host: { channel: () => null } });
+  await deaf.session.ready();
+  deaf.close();
+  server.expireAccessTokens();
+
+  const answer = await tab.api.get("/api/items");
+
+  expect(answer.status).toBe(200);
+});
+
+test("a tab that waited for the lock looks whether its refresh is still needed", async ({
+  server,
+  browser,
+  tab,
+}) => {
+  const waiting = browser.open();
+  const impatient = browser.open({ host: { locks: () => null } });
+  await Promise.all([waiting.session.ready(), impatient.session.ready()]);
+  server.expireAccessTokens();
+  let letGo = (): void => {};
+  server.fault(REFRESH, (_, response) => (letGo = () => response.writeHead(503).end()), 1);
+  tab.api.get("/api/items").catch(() => {});
+  await until(() => server.count(REFRESH) === 1);
+  const waits = waiting.api.get("/api/items");
+  await impatient.api.get("/api/items");
+  await waits;
+
+  letGo();
+  await browser.open().session.ready(); // its turn at the lock comes after all of theirs
+
+  expect(server.count(REFRESH)).toBe(2);
+});
+
+test("a tab that asks its neighbours when they log out does not refresh", async ({
+  server,
+  browser,
+}) => {
+  const asking = browser.open({ hintCookie: false });
+  const other = browser.open({ hintCookie: false });
+  await asking.session.login(ANNA);
+  await until(() => other.session.getSnapshot().userId === ANNA.email);
+  server.forget();
+  asking.clock.advance(1_800_000);
+  other.clock.advance(1_800_000);
+  const waiting = asking.api.get("/api/items").catch((error: { code: string }) => error.code);
+  await until(() => asking.session.getSnapshot().status === "refreshing");
+
+  await other.session.logout();
+
+  await expect(waiting).resolves.toBe("logged_out");
+  expect(server.count(REFRESH)).toBe(0);
+});
+
+describe("a message from an earlier moment", () => {
+  const token = {
+    accessToken: "old",
+    userId: "anna@example.com",
+    sessionId: "gone",
+    generation: 9,
+    hint: "gonegone.9",
+    lifeMs: 1_000_000,
+  };
+
+  test.for(["login", "token"])("%s: brings no session back", async (type, { browser, tab }) => {
+    await tab.session.logout();
+
+    browser.say({ type, token });
+    await new Promise((later) => setTimeout(later, 50));
+
+    expect(tab.session.getSnapshot().status).toBe("anonymous");
+  });
+
+  test("login: does not displace a newer one", async ({ browser, tab }) => {
+    const before = tab.session.getSnapshot();
+
+    browser.say({ type: "login", token });
+    await new Promise((later) => setTimeout(later, 50));
+
+    expect(tab.session.getSnapshot()).toBe(before);
+  });
+});
+
 describe("where the readable cookie cannot be read", () => {
   test("tabs still share one refresh", async ({ server, browser }) => {
     const tabs = [0, 1, 2].map(() => browser.open({ hintCookie: false }));
@@ -270,6 +355,97 @@ describe("logout", () => {
 
     await expect(tab.api.get("/api/items")).resolves.toMatchObject({ status: 200 });
     expect(server.count(LOGOUT)).toBe(0);
+  });
+
+  test("offline, then another tab's login unheard: it is not ended either", async ({
+    server,
+    browser,
+    tab,
+  }) => {
+    const deaf = browser.open({ host: { channel: () => null } });
+    await deaf.session.ready();
+    browser.online = false;
+    await deaf.session.logout();
+    browser.online = true;
+    await tab.session.login(BERT);
+    server.forget();
+
+    deaf.tell("online");
+    await until(() => deaf.session.getSnapshot().userId === null);
+    await new Promise((later) => setTimeout(later, 50));
+
+    expect(server.count(LOGOUT)).toBe(0);
+  });
+
+  test("offline, then a login, the cookie unreadable: it is not ended either", async ({
+    server,
+    browser,
+  }) => {
+    const { session, tell } = browser.open({ hintCookie: false });
+    await session.login(ANNA);
+    browser.online = false;
+    await session.logout();
+    browser.online = true;
+    await session.login(BERT);
+
+    tell("online");
+    await new Promise((later) => setTimeout(later, 50));
+
+    expect(server.count(LOGOUT)).toBe(0);
+  });
+
+  test("in another tab overtakes a login that is under way here", async ({
+    server,
+    browser,
+    tab,
+  }) => {
+    const other = browser.open();
+    await other.session.ready();
+    const letGo = server.hold("/auth/token");
+    const login = other.session.login(BERT).catch((error: { code: string }) => error.code);
+    await until(() => server.count("/auth/token") === 1);
+
+    const logout = tab.session.logout();
+    await until(() => other.session.getSnapshot().status === "anonymous");
+    letGo();
+
+    await expect(login).resolves.toBe("logged_out");
+    await logout;
+    await until(() => browser.jar.size === 0);
+    expect(tab.session.getSnapshot().status).toBe("anonymous");
+  });
+
+  test("does not wait for the refresh that is in flight", async ({ server, tab }) => {
+    server.expireAccessTokens();
+    const letGo = server.hold(REFRESH);
+    tab.api.get("/api/items").catch(() => {});
+    await until(() => server.count(REFRESH) === 1);
+    const before = performance.now();
+
+    await tab.session.logout();
+
+    expect(performance.now() - before).toBeLessThan(800);
+    letGo();
+  });
+
+  test("is sent although another tab's refresh set the cookie once more", async ({
+    server,
+    browser,
+    tab,
+  }) => {
+    const other = browser.open();
+    await other.session.ready();
+    server.expireAccessTokens();
+    const letGo = server.hold(REFRESH);
+    other.api.get("/api/items").catch(() => {});
+    await until(() => server.count(REFRESH) === 1);
+
+    const done = tab.session.logout();
+    letGo();
+    await done;
+
+    expect(server.count(LOGOUT)).toBe(1);
+    await until(() => browser.jar.size === 0);
   });
 
   test("overtakes a login that is under way", async ({ server, tab }) => {

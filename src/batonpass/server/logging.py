@@ -19,6 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from batonpass.http.edge import header
 
 MAX_VALUE_CHARACTERS = 512
+MAX_TRACEBACK_CHARACTERS = 16_384
+# Refresh tokens and JWTs, also those that were cut off.
+_TOKEN = re.compile(r"bpr_[\w-]{8,}|eyJ[\w-]{8,}(\.[\w-]*){0,2}", re.ASCII)
 _REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _NOISY = ("uvicorn.access", "alembic", "asyncio")
 
@@ -81,25 +84,50 @@ def configure(log_format: Literal["console", "json"]) -> None:
 
 
 def clean(_logger: object, _method: str, event: Event) -> Event:
-    """Make every value safe to print: one line, no control or direction characters, bounded."""
-    return {key: _clean(value, whole=key == "exception") for key, value in event.items()}
+    """Make every value safe to print: one line, no control or direction characters, bounded.
+
+    A token that got here by mistake does not get further (S-LOG-2).
+    """
+    cleaned: Event = {}
+    for key, value in event.items():
+        if key.startswith("_"):  # structlog's own: the record, for its formatter
+            cleaned[key] = value
+        elif key == "exception":
+            cleaned[key] = _clean_traceback(str(value))
+        else:
+            cleaned[key] = _clean(value)
+    return cleaned
 
 
-def _clean(value: object, *, whole: bool = False) -> object:
-    if isinstance(value, str):
-        if whole:  # a traceback of ours keeps its lines
-            return value
-        shown = "".join(map(_visible, value[:MAX_VALUE_CHARACTERS]))
-        return shown if len(value) <= MAX_VALUE_CHARACTERS else shown + "…"
+def _clean(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return value
+        return {_clean_text(str(key)): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    return _clean_text(str(value))
+
+
+def _clean_text(text: str) -> str:
+    shown = "".join(map(_visible, _without_tokens(text[:MAX_VALUE_CHARACTERS])))
+    return shown if len(text) <= MAX_VALUE_CHARACTERS else shown + "…"
+
+
+def _clean_traceback(text: str) -> str:
+    # Its lines are kept, but indented: what an error quotes cannot pass for a line of the log.
+    text = _without_tokens(text[-MAX_TRACEBACK_CHARACTERS:])  # the end says what went wrong
+    return "\n".join("  " + "".join(map(_visible, line)) for line in text.split("\n"))
+
+
+def _without_tokens(text: str) -> str:
+    return _TOKEN.sub("[token]", text)
 
 
 def _visible(letter: str) -> str:
     # Cc: CR, LF, ESC; Cf: bidi and zero-width; Zl, Zp: line separators; Cs: lone surrogates
     if unicodedata.category(letter) in {"Cc", "Cf", "Zl", "Zp", "Cs"}:
-        return f"\\u{ord(letter):04x}"
+        return f"\\u{ord(letter):04x}" if letter <= "\uffff" else f"\\U{ord(letter):08x}"
     return letter
 
 

@@ -3,7 +3,7 @@ import type { ReactElement } from "react";
 
 const KINDS = [
   { pattern: /ipad|tablet/i, Icon: Tablet },
-  { pattern: /iphone|android|mobile/i, Icon: Smartphone },
+  { pattern: /iphone|\bios\b|android|mobile/i, Icon: Smartphone },
   { pattern: /curl|wget|httpx|python|okhttp|node|go-http|cli/i, Icon: SquareTerminal },
 ] as const;
 

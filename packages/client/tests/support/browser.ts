@@ -23,6 +23,8 @@ export interface Tab {
 export interface Browser {
   readonly jar: Map<string, string>;
   online: boolean;
+  /** What a tab of an earlier moment says to the others. */
+  readonly say: (message: unknown) => void;
   readonly open: (options?: SessionOptions) => Tab;
   /** A page whose session nobody has started. */
   readonly openStopped: (options?: SessionOptions) => Omit<Tab, "close">;
@@ -58,6 +60,12 @@ export function startBrowser(server: Server): Browser {
     jar,
     online: true,
 
+    say(message) {
+      const channel = new BroadcastChannel(`${prefix}batonpass:/auth:1`);
+      channel.postMessage(message);
+      setTimeout(() => channel.close(), 50);
+    },
+
     open(options) {
       const page = browser.openStopped(options);
       const stop = page.session.start();
@@ -65,7 +73,6 @@ export function startBrowser(server: Server): Browser {
         ...page,
         close() {
           stop();
-          page.clock.advance(0);
           tabs.delete(tab);
         },
       };

@@ -75,12 +75,31 @@ test("an event that a newer server has is shown by its name", () => {
   expect(sentence({ event: "moon_full" }).text).toBe("Recorded: moon full.");
 });
 
-test("the session that a login began is not told twice", () => {
-  const login = anEvent("authn_login_success");
-  const echo = anEvent("session_created");
-  const other = anEvent("session_created", { session_id: "s2" });
+test("a login and the session that it began are one line, in that session", () => {
+  const begun = anEvent("session_created", { session_id: "s2", at: "2026-11-23T12:00:00.2Z" });
+  const login = anEvent("authn_login_success", { session_id: null });
 
-  expect(withoutEchoes([login, echo, other])).toEqual([login, other]);
+  expect(withoutEchoes([begun, login])).toEqual([{ ...login, session_id: "s2" }]);
+});
+
+test.each([
+  ["another device", { device: "curl" }],
+  ["another address", { ip: "203.0.113.9" }],
+  ["another moment", { at: "2026-11-23T12:00:03Z" }],
+])("a session begun from %s is no echo of the login", (_, elsewhere) => {
+  const begun = anEvent("session_created", { session_id: "s2", ...elsewhere });
+  const login = anEvent("authn_login_success", { session_id: null });
+
+  expect(withoutEchoes([begun, login])).toEqual([begun, login]);
+});
+
+test("two logins at once keep a line each", () => {
+  const login = (): SecurityEvent => anEvent("authn_login_success", { session_id: null });
+  const begun = (session_id: string): SecurityEvent => anEvent("session_created", { session_id });
+
+  const told = withoutEchoes([begun("s2"), login(), begun("s1"), login()]);
+
+  expect(told.map(({ session_id }) => session_id)).toEqual(["s2", "s1"]);
 });
 
 test("events are grouped by the reader's days, newest first as they came", () => {

@@ -74,14 +74,29 @@ const LOGINS: ReadonlySet<string> = new Set([
   "authn_login_successafterfail",
 ]);
 
-/** Leaves out what only repeats another line: the session that each login begins. */
+const SAME_MOMENT_MS = 2_000; // a login and the session that it begins are written one after the other
+
+/** Tells a login and the session that it begins as one: the login, in that session. */
 export function withoutEchoes(events: readonly SecurityEvent[]): readonly SecurityEvent[] {
-  const begunByLogin = new Set(
-    events.filter(({ event }) => LOGINS.has(event)).map(({ session_id }) => session_id),
-  );
-  return events.filter(
-    ({ event, session_id }) => event !== "session_created" || !begunByLogin.has(session_id),
-  );
+  const sessions = new Map<SecurityEvent, SecurityEvent>(); // by its login
+  for (const begun of events.filter(({ event }) => event === "session_created")) {
+    const login = events.find((event) => !sessions.has(event) && begins(event, begun));
+    if (login) sessions.set(login, begun);
+  }
+  const echoes = new Set(sessions.values());
+  return events
+    .filter((event) => !echoes.has(event))
+    .map((event) => ({
+      ...event,
+      session_id: sessions.get(event)?.session_id ?? event.session_id,
+    }));
+}
+
+function begins(login: SecurityEvent, session: SecurityEvent): boolean {
+  if (!LOGINS.has(login.event)) return false;
+  if (login.session_id !== null) return login.session_id === session.session_id;
+  const apart = Math.abs(Date.parse(login.at) - Date.parse(session.at));
+  return apart <= SAME_MOMENT_MS && login.ip === session.ip && login.device === session.device;
 }
 
 export interface EventDay {

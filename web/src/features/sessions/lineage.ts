@@ -5,10 +5,9 @@ const STEPS: Readonly<Record<string, string>> = {
   created: "Logged in",
   rotated: "Renewed",
   recovered: "An answer was lost; we noticed and kept you signed in",
-  repeated: "The same answer was given again",
   elsewhere: "Answered on another device or network",
   reused: "An old copy was used",
-  rights_changed: "Password changed",
+  forked: "The server had been restored from a backup",
   ended: "Ended",
 };
 
