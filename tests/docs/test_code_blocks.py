@@ -175,9 +175,7 @@ class Shell:
 async def shell(sqlite_url: str) -> AsyncIterator[Shell]:
     """The server as `make run` starts it, on an empty database."""
     migrations.upgrade(sqlite_url)
-    settings = load_settings(
-        database_url=sqlite_url, BATONPASS_SECRET_KEY=SECRET, _env_file=None
-    )
+    settings = load_settings(database_url=sqlite_url, BATONPASS_SECRET_KEY=SECRET, _env_file=None)
     app = build_app(settings)
     async with serving(app) as client:
         yield Shell(client, _clock_of(app))

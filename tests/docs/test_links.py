@@ -8,8 +8,10 @@ import pytest
 
 from tests.docs.pages import DOCS, ROOT, anchors, headings, links, pages, prose_of, text_of
 
-# Made by the browser tests from the pages as they are; the lead of a release adds them.
-SCREENSHOTS = DOCS / "images"
+# Of the running app: taken anew for a release, so it may be missing between two.
+SCREENSHOT = DOCS / "images" / "sessions.png"
+# Drawn from packages/client/src/machine.ts together with its diagram.
+DRAWN_LATER = {"docs/client.md"}
 SOURCES = [
     path
     for folder in ("src", "tests", "tools", "packages", "web/src")
@@ -45,7 +47,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         path, _, fragment = target.partition("#")
         there = (page.parent / path).resolve() if path else page
 
-        if not there.is_relative_to(SCREENSHOTS):
+        if there != SCREENSHOT:
             assert there.exists(), target
         if fragment:
             assert fragment in anchors(there), target
@@ -69,9 +71,8 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert set(DOCS.rglob("*.md")) <= reached | {DOCS / "README.md"}
 
 
-def test_every_section_that_code_refers_to_exists() -> None:
-    sections = {heading.lower() for heading in headings(SECURITY)}
-    terms = {term.lower() for term in re.findall(r"\*([^*|`]+)\*", prose_of(SECURITY))}
+def test_every_section_and_term_that_code_refers_to_exists() -> None:
+    terms = set(re.findall(r"\*([^*|`]+)\*", prose_of(SECURITY)))  # a term is set in *italics*
     referred = {
         (found["name"], path.name)
         for path, text in said_in_code().items()
@@ -79,7 +80,7 @@ def test_every_section_that_code_refers_to_exists() -> None:
     }
 
     assert referred
-    assert not {one for one in referred if one[0].lower() not in sections | terms}
+    assert not {one for one in referred if one[0] not in {*headings(SECURITY), *terms}}
 
 
 def test_every_requirement_and_attack_that_code_refers_to_stands_in_the_page() -> None:
@@ -103,7 +104,8 @@ def test_every_page_that_code_refers_to_exists() -> None:
     }
 
     assert referred
-    assert not {one for one in referred if not (ROOT / one[0]).exists()}
+    missing = {one for one in referred if not (ROOT / one[0]).exists()}
+    assert not {one for one in missing if one[0] not in DRAWN_LATER}
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=name)
