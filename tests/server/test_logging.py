@@ -37,7 +37,12 @@ def written(log_format: Format) -> Iterator[Written]:
     assert isinstance(handler, logging.StreamHandler)
     stream = io.StringIO()
     handler.setStream(stream)
+    # Past pytest's own capture: half a surrogate pair would break the report that it sends.
+    logger.addHandler(handler)
+    logger.propagate = False
     yield stream.getvalue
+    logger.removeHandler(handler)
+    logger.propagate = True
     root.handlers[:] = handlers
     root.setLevel(level)
 
