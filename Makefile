@@ -18,8 +18,9 @@ check: setup ## lint, format, types, import layers, TypeScript, known vulnerabil
 fix: setup ## repair what the linters can repair, and format
 	@.venv/bin/python -m tools.fix
 
-lock: ## write requirements/*.txt anew
+lock: ## write requirements/*.txt anew, and what package-lock.json lacks
 	@tools/python -m tools.lock
+	@tools/python -m tools.node_lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile

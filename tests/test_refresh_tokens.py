@@ -180,7 +180,7 @@ def test_the_successor_of_a_token_is_fixed() -> None:
 @pytest.mark.parametrize(("key", "presented", "nonce"), [
     pytest.param(OTHER_KEY, TOKEN,                                    NONCE,     id="the key"),
     pytest.param(KEY,       replace(TOKEN, family_id=UUID(int=1)),    NONCE,     id="the family"),
-    pytest.param(KEY,       replace(TOKEN, generation=8),             NONCE,     id="the generation"),
+    pytest.param(KEY,       replace(TOKEN, generation=8),             NONCE,     id="the number"),
     pytest.param(KEY,       replace(TOKEN, secret=bytes(32)),         NONCE,     id="the secret"),
     pytest.param(KEY,       TOKEN,                                    bytes(16), id="the nonce"),
 ])  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools import audit, runners, steps
+from tools import audit, node_lock, runners, steps
 from tools import test as make_test
 from tools.audit import Package
 from tools.runners import Outcome
@@ -293,3 +293,37 @@ def test_without_network_the_audit_is_skipped_and_says_so(locked: Path) -> None:
 
     assert outcome is Outcome.SKIPPED
     assert closing.startswith("skipped")
+
+
+def test_the_node_lock_gets_every_platform(tmp_path: Path) -> None:
+    lock = tmp_path / "package-lock.json"
+    ours = {"version": "1.0.0", "integrity": "sha512-ours", "optional": True}
+    builds = ("@b/linux-x64", "@b/darwin-arm64", "b-linux-arm64-musl")
+    asking = {"dev": True, "optionalDependencies": dict.fromkeys(builds, "1.0.0") | {"c": "1"}}
+    packages = {"node_modules/b": asking, "node_modules/@b/linux-x64": ours}
+    lock.write_text(json.dumps({"packages": packages}))
+
+    added = node_lock.complete(lock)
+
+    completed = json.loads(lock.read_text())["packages"]
+    assert added == ["node_modules/@b/darwin-arm64", "node_modules/b-linux-arm64-musl"]
+    assert completed["node_modules/@b/linux-x64"] == ours
+    assert completed["node_modules/b-linux-arm64-musl"] == {
+        "version": "1.0.0",
+        "cpu": ["arm64"],
+        "dev": True,
+        "libc": ["musl"],
+        "optional": True,
+        "os": ["linux"],
+    }
+    assert node_lock.complete(lock) == []
+
+
+def test_our_own_node_lock_has_every_platform(tmp_path: Path) -> None:
+    lock = ROOT / "package-lock.json"
+    if not lock.exists():
+        pytest.skip("there is no npm workspace yet")
+    copy = tmp_path / lock.name
+    copy.write_bytes(lock.read_bytes())
+
+    assert node_lock.complete(copy) == [], "`make lock` completes it"

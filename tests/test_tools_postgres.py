@@ -98,6 +98,15 @@ def test_what_a_killed_run_left_is_removed_by_the_next() -> None:
     assert not postgres._lives(postmaster)
 
 
+def test_a_copy_of_the_programs_runs_by_itself(tmp_path: Path) -> None:
+    installed = postgres._programs(tmp_path, None).parent
+    copy = postgres._copied(installed, tmp_path)
+
+    for program in ("postgres", "initdb"):
+        said = subprocess.check_output([copy / "bin" / program, "--version"], text=True)
+        assert "(PostgreSQL) 18." in said
+
+
 def test_another_server_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATONPASS_TEST_POSTGRES", "postgresql://me@elsewhere:5432/postgres")
 

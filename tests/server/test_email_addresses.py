@@ -1,4 +1,3 @@
-
 """Which e-mail addresses an account may have, and which of them are the same account."""
 
 import time

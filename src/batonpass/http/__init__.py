@@ -1,0 +1,1 @@
+"""The session over HTTP: gate, routes and dependencies, and what they stand on."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from batonpass.http.cookies import CookiePolicy
-from batonpass.http.csrf import CsrfPolicy
-from batonpass.http.devices import address, device_name
 from starlette._utils import get_route_path  # the one reading of mounts and root_path
 from starlette.types import Scope
 
 from batonpass.auth_service import AuthService, Visit
-from batonpass.origins import Origin
+from batonpass.http.cookies import CookiePolicy
+from batonpass.http.csrf import CsrfPolicy
+from batonpass.http.devices import device_name
+from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
 
 AddressOf = Callable[[Scope], str | None]

@@ -254,7 +254,7 @@ def log_in_with(edge: Edge, user_of: Callable[..., Any], key_of_user: KeyOf) -> 
     return log_in
 
 
-async def finish_login(
+async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
     edge: Edge,
     request: Request,
     user_id: object,

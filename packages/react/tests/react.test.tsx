@@ -1,0 +1,213 @@
+import { renderToString } from "react-dom/server";
+import { describe, expect, vi } from "vitest";
+import { ANNA, test, until } from "../../client/tests/support/world.ts";
+import { RequireSession, SessionExpired, SessionProvider, useSession } from "../src/index.ts";
+import { render, settled } from "./support/page.tsx";
+
+function Status() {
+  const { status, userId } = useSession();
+  return (
+    <p>
+      {status} {userId}
+    </p>
+  );
+}
+
+function LogoutButton() {
+  const { logout } = useSession();
+  return (
+    <button type="button" onClick={logout}>
+      Log out
+    </button>
+  );
+}
+
+const Guarded = () => (
+  <RequireSession fallback="one moment" anonymous={(url) => `go to ${url}`}>
+    private
+  </RequireSession>
+);
+
+describe("useSession", () => {
+  test("renders again with every change", async ({ tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <Status />
+      </SessionProvider>,
+    );
+    expect(page.text()).toBe(`authenticated ${ANNA.email}`);
+
+    await settled(() => tab.session.logout());
+
+    expect(page.text()).toBe("anonymous ");
+  });
+
+  test("logs out", async ({ server, tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <LogoutButton />
+      </SessionProvider>,
+    );
+
+    await settled(() =>
+      page.find("button")?.dispatchEvent(new MouseEvent("click", { bubbles: true })),
+    );
+    await settled(() => until(() => tab.session.getSnapshot().status === "anonymous"));
+
+    expect(server.count("/auth/logout")).toBe(1);
+  });
+
+  test("outside a provider says what is missing", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+
+    await expect(render(<Status />)).rejects.toThrow(
+      "useSession needs a <SessionProvider> above it.",
+    );
+  });
+});
+
+describe("SessionProvider", () => {
+  test("in StrictMode boots once, and stops with its last unmount", async ({
+    server,
+    browser,
+    tab,
+  }) => {
+    const { session } = browser.openStopped();
+    tab.close();
+    const page = await render(
+      <SessionProvider session={session}>
+        <Status />
+      </SessionProvider>,
+    );
+    await settled(() => session.ready());
+    expect(server.count("/auth/refresh")).toBe(1);
+
+    page.unmount();
+    await new Promise((later) => setTimeout(later, 10));
+    await browser.open().session.logout();
+    await new Promise((later) => setTimeout(later, 20));
+
+    expect(session.getSnapshot().status).toBe("authenticated");
+  });
+
+  test("renders on a server, as one that does not know yet", ({ browser }) => {
+    const { session } = browser.openStopped();
+
+    const html = renderToString(
+      <SessionProvider session={session}>
+        <Guarded />
+        <SessionExpired />
+      </SessionProvider>,
+    );
+
+    expect(html).toBe("one moment");
+  });
+});
+
+describe("RequireSession", () => {
+  test("shows neither page while nobody knows", async ({ server, browser }) => {
+    const letGo = server.hold("/auth/refresh");
+    const { session } = browser.open();
+
+    const page = await render(
+      <SessionProvider session={session}>
+        <Guarded />
+      </SessionProvider>,
+    );
+
+    expect(page.text()).toBe("one moment");
+    letGo();
+    await settled(() => session.ready());
+    expect(page.text()).toBe("go to /login?return_to=%2Finbox%3Fpage%3D2");
+  });
+
+  test("keeps the page while the server is away and after the end", async ({ server, tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <Guarded />
+      </SessionProvider>,
+    );
+    server.expireAccessTokens();
+    server.fault("/auth/refresh", (_, response) => response.writeHead(503).end(), 1);
+    await settled(() => tab.api.get("/api/items").catch(() => {}));
+    expect(tab.session.getSnapshot().status).toBe("unreachable");
+    expect(page.text()).toBe("private");
+
+    server.endSessions("revoked");
+    tab.session.retry();
+    await settled(() => until(() => tab.session.getSnapshot().status === "expired"));
+
+    expect(page.text()).toBe("private");
+  });
+
+  test("shows nothing private from the click on log out on", async ({ server, tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <Guarded />
+      </SessionProvider>,
+    );
+    const letGo = server.hold("/auth/logout");
+
+    await settled(() => void tab.session.logout());
+
+    expect(page.text()).toBe("one moment");
+    letGo();
+  });
+});
+
+describe("SessionExpired", () => {
+  test("is a modal dialog whose alert says so, with the link", async ({ server, tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <SessionExpired className="mine" />
+      </SessionProvider>,
+    );
+    expect(page.find("dialog")).toBeNull();
+    server.endSessions("revoked");
+
+    await settled(() => tab.api.get("/api/items").catch(() => {}));
+
+    const dialog = page.find("dialog.mine");
+    const alert = dialog?.querySelector('[role="alert"]');
+    const link = alert?.querySelector("a");
+    expect(dialog?.hasAttribute("open")).toBe(true);
+    expect(alert?.textContent).toContain("Your session has expired");
+    expect(
+      document.getElementById(dialog?.getAttribute("aria-labelledby") ?? "")?.textContent,
+    ).toBe("Your session has expired");
+    expect(link?.textContent).toBe("Log in");
+    expect(link?.getAttribute("href")).toBe("/login?return_to=%2Finbox%3Fpage%3D2");
+  });
+
+  test("goes when somebody logs in, here or elsewhere", async ({ server, browser, tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <SessionExpired />
+      </SessionProvider>,
+    );
+    server.endSessions("revoked");
+    await settled(() => tab.api.get("/api/items").catch(() => {}));
+
+    await settled(async () => {
+      await browser.open().session.login(ANNA);
+      await until(() => tab.session.getSnapshot().status === "authenticated");
+    });
+
+    expect(page.find("dialog")).toBeNull();
+  });
+
+  test("gives your own alert what it needs", async ({ server, tab }) => {
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <SessionExpired>
+          {({ loginUrl, code, reason }) => `${code} ${reason} ${loginUrl}`}
+        </SessionExpired>
+      </SessionProvider>,
+    );
+    server.endSessions("password");
+
+    await settled(() => tab.api.get("/api/items").catch(() => {}));
+
+    expect(page.text()).toBe("refresh_revoked password /login?return_to=%2Finbox%3Fpage%3D2");
+  });
+});

@@ -1,0 +1,56 @@
+/**
+ * A page to render into: happy-dom's document beside Node's real fetch, locks and channels, and the client's
+ * own test world (a real server, a browser with tabs).
+ */
+import { Window } from "happy-dom";
+import { act, type ReactNode, StrictMode } from "react";
+import { afterEach } from "vitest";
+
+const window = new Window({ url: "http://app.example/inbox" });
+Object.assign(globalThis, {
+  window,
+  document: window.document,
+  HTMLElement: window.HTMLElement,
+  HTMLIFrameElement: window.HTMLIFrameElement,
+  MouseEvent: window.MouseEvent,
+  Node: window.Node,
+  IS_REACT_ACT_ENVIRONMENT: true,
+});
+
+// Only now: react-dom looks at the document while it is loaded.
+const { createRoot } = await import("react-dom/client");
+
+const unmounts = new Set<() => void>();
+
+export interface Page {
+  readonly text: () => string;
+  readonly find: (selector: string) => Element | null;
+  readonly unmount: () => void;
+}
+
+export async function render(children: ReactNode): Promise<Page> {
+  const container = document.body.appendChild(document.createElement("main"));
+  const root = createRoot(container);
+  await act(async () => root.render(<StrictMode>{children}</StrictMode>));
+  const unmount = (): void => {
+    if (unmounts.delete(unmount)) act(() => root.unmount());
+  };
+  unmounts.add(unmount);
+  return {
+    text: () => container.textContent ?? "",
+    find: (selector) => container.querySelector(selector),
+    unmount,
+  };
+}
+
+/** Let React see what the session does meanwhile. */
+export async function settled(work: () => unknown): Promise<void> {
+  await act(async () => {
+    await work();
+  });
+}
+
+afterEach(() => {
+  for (const unmount of unmounts) unmount();
+  document.body.replaceChildren();
+});

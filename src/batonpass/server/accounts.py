@@ -1,0 +1,290 @@
+"""What the server's users do with their accounts: register, log in, confirm, change the password.
+
+Each deed takes its place in the throttle before a password is hashed, and writes its events in the
+transaction of the fact they tell.
+"""
+
+import hmac
+from dataclasses import replace
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from batonpass.access_tokens import Claims
+from batonpass.auth_service import AuthService, TokenAnswer, Visit
+from batonpass.errors import (
+    BusyError,
+    EmailTakenError,
+    InvalidCredentialsError,
+    InvalidRequestError,
+    RegistrationClosedError,
+    SessionRevokedError,
+    WrongPasswordError,
+)
+from batonpass.events import EventName, SecurityEvent
+from batonpass.family import Ending
+from batonpass.server import users
+from batonpass.server.email_addresses import EmailAddress, parse
+from batonpass.server.models import MAX_EMAIL_CHARACTERS
+from batonpass.server.passwords import PasswordHasher, accept_new
+from batonpass.server.throttle import Place, Refusal, Throttle, give_back, knows_block
+from batonpass.server.users import User
+
+_NAME_DIGEST_BYTES = 8  # enough to see that one name fails often, too short to tell which
+
+Details = dict[str, str | int | None]
+
+
+class Accounts:
+    """The server's accounts, on top of the library's sessions."""
+
+    def __init__(
+        self,
+        service: AuthService,
+        passwords: PasswordHasher,
+        throttle: Throttle,
+        *,
+        registration: Literal["open", "confirm", "closed"],
+        log_key: bytes,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            service: Holds the sessions.
+            passwords: Hashes, a bounded number at a time.
+            throttle: Counts failures.
+            registration: Who may make an account.
+            log_key: Turns the names of failed logins into digests (S-LOG-2).
+        """
+        self._service = service
+        self._passwords = passwords
+        self._throttle = throttle
+        self._registration = registration
+        self._log_key = log_key
+
+    async def register(self, email_text: str, password: str, visit: Visit) -> User:
+        """Make an account.
+
+        The password is judged before the e-mail is looked up, so a weak one tells nothing about
+        who is here (S-ENUM-3).
+
+        Raises:
+            RegistrationClosedError: Accounts are not made here.
+            InvalidRequestError: The e-mail is none.
+            WeakPasswordError: The password is too short, too long or too common.
+            RateLimitedError: Too many accounts were asked for from this address.
+            EmailTakenError: There is one already.
+        """
+        if self._registration == "closed":
+            raise RegistrationClosedError
+        email = parse(email_text)
+        accepted = accept_new(password, email)
+        now = self._service.clock.now()
+        place = await self._service.database.write(
+            lambda connection: self._throttle.take_registration(
+                connection, address=visit.origin.ip, now=now
+            )
+        )
+        if isinstance(place, Refusal):
+            raise place.error()
+        password_hash = await self._passwords.hash(accepted)
+
+        def work(connection: Connection) -> User:
+            user = users.create(connection, email, password_hash, self._service.clock.now())
+            event = self._event(EventName.USER_CREATED, user.id, visit)
+            self._service.store.add_events(connection, [event])
+            return user
+
+        try:
+            return await self._service.database.write(work)
+        except EmailTakenError:
+            await self._note_registration_on_existing(email, visit)
+            raise
+
+    async def log_in(self, name: str, password: str, visit: Visit) -> User:
+        """Find the user whose name and password these are.
+
+        Unknown, wrong and disabled take the same time and get the same answer (S-ENUM-1).
+
+        Raises:
+            InvalidCredentialsError: They are nobody's, or the account is disabled.
+            RateLimitedError: Too many failures; also for the right password.
+            BusyError: Too many passwords are being checked.
+        """
+        email = _email_or_none(name)
+        account = email.canonical if email is not None else name[:MAX_EMAIL_CHARACTERS]
+        user, place = await self._find_taking_place(account, email, visit)
+        try:
+            matches, better = await self._passwords.verify(
+                password, None if user is None else user.password_hash
+            )
+        except BusyError:
+            await self._give_back(place)  # nobody looked at it
+            raise
+        if user is None or not matches or not user.is_active:
+            await self._note_failure(account, user, visit, place)
+            raise InvalidCredentialsError
+        found = user
+
+        def work(connection: Connection) -> User:
+            give_back(connection, place)
+            if better is not None and users.upgrade_password_hash(connection, found, better):
+                return replace(found, password_hash=better)
+            return found
+
+        return await self._service.database.write(work)
+
+    async def confirm(self, claims: Claims, password: str, visit: Visit) -> TokenAnswer:
+        """Let a signed-in user prove that it is still them: `auth_time` is now.
+
+        Raises:
+            WrongPasswordError: It is not their password.
+            RateLimitedError: Too many failures in this session.
+        """
+        await self._check_own_password(claims, password, visit, EventName.LOGIN_FAILED)
+        event = EventName.LOGIN_SUCCEEDED
+        return await self._service.change_rights(claims.family_id, visit, event=event)
+
+    async def change_password(
+        self, claims: Claims, current: str, new: str, visit: Visit
+    ) -> TokenAnswer:
+        """Give a signed-in user a new password and end every other session of theirs.
+
+        Raises:
+            WrongPasswordError: `current` is not their password.
+            WeakPasswordError: The new one is too short, too long or too common.
+            RateLimitedError: Too many failures in this session.
+        """
+        user = await self._check_own_password(
+            claims, current, visit, EventName.PASSWORD_CHANGE_FAILED
+        )
+        password_hash = await self._passwords.hash(accept_new(new, user.email))
+
+        def deed(connection: Connection) -> None:
+            if not users.lock_unchanged(connection, user):
+                raise WrongPasswordError  # another tab changed it meanwhile
+            users.set_password_hash(connection, user.id, password_hash)
+
+        return await self._service.change_rights(
+            claims.family_id,
+            visit,
+            deed=deed,
+            event=EventName.PASSWORD_CHANGED,
+            ends_others=Ending.PASSWORD,
+        )
+
+    async def get(self, user_id: UUID) -> User:
+        """Read a signed-in user.
+
+        Raises:
+            SessionRevokedError: The account is gone.
+        """
+        user = await self._service.database.read(lambda connection: users.get(connection, user_id))
+        if user is None:
+            raise SessionRevokedError(reason=Ending.USER_DISABLED.value)
+        return user
+
+    # --- how -----------------------------------------------------------------------------------
+
+    async def _find_taking_place(
+        self, account: str, email: EmailAddress | None, visit: Visit
+    ) -> tuple[User | None, Place]:
+        """Take a place in the throttle for this name and address, and look the user up."""
+        now, address = self._service.clock.now(), visit.origin.ip
+
+        def work(connection: Connection) -> tuple[User | None, Place | Refusal]:
+            user = None if email is None else users.find_by_email(connection, email)
+            known = knows_block(
+                connection,
+                self._service.store.tables.security_events,
+                user_id=None if user is None else user.id,
+                address=address,
+                now=now,
+            )
+            return user, self._throttle.take_login(
+                connection, account=account, address=address, known=known, now=now
+            )
+
+        user, place = await self._service.database.write(work)
+        if isinstance(place, Refusal):
+            details: Details = {"name": self._digest(account), "bucket": place.bucket.value}
+            user_id = None if user is None else user.id
+            await self._service.record(
+                self._event(EventName.RATE_LIMIT_EXCEEDED, user_id, visit, details)
+            )
+            raise place.error()
+        return user, place
+
+    async def _note_failure(
+        self, account: str, user: User | None, visit: Visit, place: Place
+    ) -> None:
+        user_id = None if user is None else user.id
+        details: Details = {"name": self._digest(account)}
+        events = [self._event(EventName.LOGIN_FAILED, user_id, visit, details)]
+        for bucket in place.filled:
+            details = {"name": self._digest(account), "bucket": bucket.value}
+            events.append(self._event(EventName.LOGIN_FAILED_TOO_OFTEN, user_id, visit, details))
+        await self._service.record(*events)
+
+    async def _check_own_password(
+        self, claims: Claims, password: str, visit: Visit, failure: EventName
+    ) -> User:
+        user = await self.get(UUID(claims.subject))
+        now = self._service.clock.now()
+        place = await self._service.database.write(
+            lambda connection: self._throttle.take_confirmation(
+                connection, family_id=claims.family_id, now=now
+            )
+        )
+        if isinstance(place, Refusal):
+            await self._service.record(self._event(failure, user.id, visit))
+            raise place.error()
+        try:
+            matches, _ = await self._passwords.verify(password, user.password_hash)
+        except BusyError:
+            await self._give_back(place)  # nobody looked at it
+            raise
+        if not matches or not user.is_active:
+            await self._service.record(self._event(failure, user.id, visit))
+            raise WrongPasswordError
+        await self._give_back(place)
+        return user
+
+    async def _give_back(self, place: Place) -> None:
+        await self._service.database.write(lambda connection: give_back(connection, place))
+
+    async def _note_registration_on_existing(self, email: EmailAddress, visit: Visit) -> None:
+        user = await self._service.database.read(
+            lambda connection: users.find_by_email(connection, email)
+        )
+        if user is not None:
+            event = self._event(EventName.REGISTER_ON_EXISTING, user.id, visit)
+            await self._service.record(event)
+
+    def success_event(self, user: User, visit: Visit) -> SecurityEvent:
+        """Tell that a login succeeded: the throttle knows the place from now on."""
+        return self._event(EventName.LOGIN_SUCCEEDED, user.id, visit)
+
+    def _event(
+        self, name: EventName, user_id: UUID | None, visit: Visit, details: Details | None = None
+    ) -> SecurityEvent:
+        return SecurityEvent(
+            name=name,
+            at=self._service.clock.now(),
+            user_id=user_id,
+            origin=visit.origin,
+            request_id=visit.request_id,
+            details=details or {},
+        )
+
+    def _digest(self, name: str) -> str:
+        raw = name.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._log_key, raw, "sha256")[:_NAME_DIGEST_BYTES].hex()
+
+
+def _email_or_none(name: str) -> EmailAddress | None:
+    try:
+        return parse(name)
+    except InvalidRequestError:
+        return None

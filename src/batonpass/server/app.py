@@ -1,0 +1,138 @@
+"""The server: the library's first customer, with users, a throttle and the web app around it."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from batonpass.clock import Clock
+from batonpass.keys import Keys
+from batonpass.plugin import Batonpass
+from batonpass.server import migrations
+from batonpass.server.accounts import Accounts
+from batonpass.server.engines import build_engine
+from batonpass.server.faults import Faults, add_error_answers
+from batonpass.server.headers import SecurityHeaders
+from batonpass.server.logging import RequestIds, configure
+from batonpass.server.models import metadata, users
+from batonpass.server.passwords import PasswordHasher
+from batonpass.server.proxies import Proxies
+from batonpass.server.routes import Readiness, build_health, build_router
+from batonpass.server.settings import Settings, load_settings
+from batonpass.server.throttle import Limit, Throttle
+from batonpass.server.users import User
+from batonpass.server.web import web_routes
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = """Secure sessions: short-lived access tokens, and refresh tokens passed on once.
+
+Authorize with an e-mail and its password; the refresh token stays in a cookie no script reads."""
+
+# security.md §3
+REGISTRATIONS_IN_PRODUCTION = Limit(20, timedelta(hours=1))
+CONFIRMATIONS = Limit(10, timedelta(minutes=15))
+
+
+def build_auth(settings: Settings, clock: Clock | None = None) -> Batonpass[User]:
+    """Put the library on the settings' database."""
+    proxies = Proxies(settings.proxy_networks)
+    return Batonpass(
+        build_engine(settings.database_url),
+        metadata,
+        user=users,
+        secret=settings.secrets,
+        policy=settings.policy,
+        algorithm=settings.jwt_algorithm,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        cookie_secure=settings.cookie_secure,
+        cookie_samesite=settings.cookie_samesite,
+        public_url=settings.public_url,
+        cors_origins=settings.cors_origins,
+        address_of=proxies.address_of,
+        origin_of=proxies.origin_of,
+        clock=clock,
+    )
+
+
+def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """Put the whole server together; nothing is connected before its lifespan begins."""
+    auth = build_auth(settings, clock)
+    keys = Keys.derive_from(settings.secrets)
+    passwords = PasswordHasher()
+    throttle = Throttle(
+        keys.throttle,
+        login=settings.login_limits,
+        registration=REGISTRATIONS_IN_PRODUCTION if settings.is_production else None,
+        confirmation=CONFIRMATIONS,
+    )
+    accounts = Accounts(
+        auth.service,
+        passwords,
+        throttle,
+        registration=settings.registration,
+        log_key=keys.log,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        logger.info("sys_startup", extra={"environment": settings.environment})
+        try:
+            yield
+        finally:
+            passwords.close()
+            logger.info("sys_shutdown")
+
+    app = FastAPI(
+        title="Batonpass",
+        description=DESCRIPTION,
+        version=version("batonpass"),
+        lifespan=lifespan,
+        docs_url=None if settings.is_production else "/docs",
+        redoc_url=None,
+        openapi_url=None if settings.is_production else "/openapi.json",
+    )
+    app.include_router(build_router(auth, accounts))
+    app.include_router(build_health(_readiness(auth)))
+    auth.install(app)
+    app.router.routes.extend(web_routes(production=settings.is_production))
+    add_error_answers(app)
+    _add_middlewares(app, settings)
+    return app
+
+
+def build_app_from_environment() -> FastAPI:
+    """Make the app of one worker process."""
+    settings = load_settings()
+    configure(settings.log_format or ("json" if settings.is_production else "console"))
+    return build_app(settings)
+
+
+def _add_middlewares(app: FastAPI, settings: Settings) -> None:
+    # From the outside in: request ids, security headers, CORS, the gate (already innermost, so
+    # what is appended comes behind it), faults.
+    app.user_middleware.append(Middleware(Faults))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
+        )
+    app.add_middleware(SecurityHeaders, https=settings.cookie_secure is True)
+    app.add_middleware(RequestIds)
+
+
+def _readiness(auth: Batonpass[User]) -> Readiness:
+    async def ready() -> bool:
+        return await auth.database.read(migrations.is_current)
+
+    return ready

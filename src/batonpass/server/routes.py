@@ -1,0 +1,151 @@
+"""The server's own routes: accounts, and whether it is alive."""
+
+from datetime import datetime
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from batonpass.access_tokens import Claims
+from batonpass.errors import StoreUnavailableError
+from batonpass.http import schemas
+from batonpass.http.answers import JsonResponse, token_answer
+from batonpass.http.routes import AuthRoute, Login, finish_login, login_form, refusals
+from batonpass.plugin import Batonpass
+from batonpass.server import users
+from batonpass.server.accounts import Accounts
+from batonpass.server.users import User
+
+_CREATED = 201
+_MAX_RAW = 8192  # what is longer is refused by the rules; this only bounds what they look at
+
+
+class Registration(BaseModel):
+    """A new account."""
+
+    email: str = Field(max_length=_MAX_RAW)
+    password: str = Field(max_length=_MAX_RAW)
+
+
+class PasswordAgain(BaseModel):
+    """The signed-in user's password."""
+
+    password: str = Field(max_length=_MAX_RAW)
+
+
+class NewPassword(BaseModel):
+    """The signed-in user's password, and the one that takes its place."""
+
+    current_password: str = Field(max_length=_MAX_RAW)
+    new_password: str = Field(max_length=_MAX_RAW)
+
+
+class Account(BaseModel):
+    """A user, as they see themselves."""
+
+    id: str
+    email: str
+    created_at: datetime
+
+
+class Me(Account):
+    """The signed-in user and their session."""
+
+    session_id: str
+
+
+class Readiness(Protocol):
+    """Tells whether requests can be served."""
+
+    async def __call__(self) -> bool:
+        """Whether the database is reachable and migrated."""
+
+
+def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
+    """Make the account routes."""
+    edge = auth.edge
+    router = APIRouter(prefix=edge.prefix, tags=["account"], route_class=AuthRoute)
+    Signed = Annotated[Claims, Depends(auth.claims)]  # noqa: N806 - a type
+
+    @router.post(
+        "/register",
+        summary="Create an account",
+        status_code=_CREATED,
+        response_model=Account,
+        responses=refusals(403, 409, 415, 422, 429, 503),
+    )
+    async def register(form: Registration, request: Request) -> Response:
+        user = await accounts.register(form.email, form.password, edge.visit(request.scope))
+        return JsonResponse(_account(user).model_dump(mode="json"), status_code=_CREATED)
+
+    @router.post(
+        "/token",
+        summary="Log in",
+        response_model=schemas.Token,
+        responses=refusals(401, 403, 415, 422, 429, 503),
+    )
+    async def log_in(request: Request, form: Annotated[Login, Depends(login_form)]) -> Response:
+        visit = edge.visit(request.scope)
+        user = await accounts.log_in(form.username, form.password, visit)
+        return await finish_login(
+            edge,
+            request,
+            user.id,
+            form.remember,
+            guard=lambda connection: users.lock_unchanged(connection, user),
+            events=[accounts.success_event(user, visit)],
+        )
+
+    @router.get("/me", summary="Who you are", response_model=Me, responses=refusals(401, 503))
+    async def me(found: Signed) -> Response:
+        user = await accounts.get(UUID(found.subject))
+        content = Me(**_account(user).model_dump(), session_id=str(found.family_id))
+        return JsonResponse(content.model_dump(mode="json"))
+
+    @router.post(
+        "/confirm",
+        summary="Give your password again",
+        response_model=schemas.Token,
+        responses=refusals(401, 403, 415, 422, 429, 503),
+    )
+    async def confirm(form: PasswordAgain, request: Request, found: Signed) -> Response:
+        answer = await accounts.confirm(found, form.password, edge.visit(request.scope))
+        return token_answer(edge, request.scope, answer)
+
+    @router.post(
+        "/password",
+        summary="Change your password; every other session ends",
+        response_model=schemas.Token,
+        responses=refusals(401, 403, 415, 422, 429, 503),
+    )
+    async def change_password(form: NewPassword, request: Request, found: Signed) -> Response:
+        answer = await accounts.change_password(
+            found, form.current_password, form.new_password, edge.visit(request.scope)
+        )
+        return token_answer(edge, request.scope, answer)
+
+    return router
+
+
+def build_health(ready: Readiness) -> APIRouter:
+    """Make the routes that an orchestrator asks."""
+    router = APIRouter(tags=["health"], route_class=AuthRoute)
+
+    @router.get("/healthz", summary="The process is alive")
+    async def healthz() -> Response:
+        return JsonResponse({"status": "ok"})
+
+    @router.get(
+        "/readyz", summary="The database is reachable and migrated", responses=refusals(503)
+    )
+    async def readyz() -> Response:
+        if not await ready():
+            raise StoreUnavailableError
+        return JsonResponse({"status": "ok"})
+
+    return router
+
+
+def _account(user: User) -> Account:
+    return Account(id=str(user.id), email=user.email.stored, created_at=user.created_at)

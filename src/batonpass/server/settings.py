@@ -1,0 +1,404 @@
+"""The settings: environment variables with the prefix BATONPASS_, also from `.env`.
+
+A bad value is one sentence that names the setting and its cure, never a traceback. What is unsafe
+in production, and can be known without asking the database, is listed here as well.
+
+Source: docs/reference/settings.md.
+"""
+
+import difflib
+import logging
+import os
+import stat
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from batonpass.errors import ConfigurationError
+from batonpass.keys import parse_secrets
+from batonpass.policy import (
+    ACCESS_TOKEN_EXPIRE_MINUTES,
+    REFRESH_GRACE_SECONDS,
+    REFRESH_TOKEN_EXPIRE_DAYS,
+    SESSION_MAX_DAYS,
+    SESSIONS_PER_USER,
+    Policy,
+)
+from batonpass.server.throttle import LoginLimits
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "BATONPASS_"
+DEFAULT_LIMITS = "pair=10/15m,address=50/15m,strangers=100/1h"
+MAX_GRACE_SECONDS = 300  # 300 s would give the blind thief 17 % of refreshes (docs/security.md)
+MAX_ACCESS_TOKEN_MINUTES = 24 * 60
+_DEVELOPMENT_HISTORY_DAYS = 7.0
+_SECRET_FILE = "batonpass.key"  # noqa: S105 - a file's name
+_OWNER_ONLY = 0o600
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+Network = IPv4Network | IPv6Network
+Listed = Annotated[tuple[str, ...], NoDecode]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is unsafe in production.
+
+    Attributes:
+        setting: Its full name.
+        problem: What is wrong.
+        cure: What to do.
+    """
+
+    setting: str
+    problem: str
+    cure: str
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. The names and defaults are a contract."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True
+    )
+
+    environment: Literal["development", "production"] = "development"
+    database_url: str = "sqlite:///batonpass.db"
+    secret_key_text: str | None = Field(default=None, alias="BATONPASS_SECRET_KEY", repr=False)
+    public_url: str | None = None
+    access_token_expire_minutes: float = Field(default=ACCESS_TOKEN_EXPIRE_MINUTES, gt=0)
+    refresh_token_expire_days: float = Field(default=REFRESH_TOKEN_EXPIRE_DAYS, gt=0)
+    session_max_days: float = Field(default=SESSION_MAX_DAYS, gt=0)
+    refresh_grace_seconds: float = Field(default=REFRESH_GRACE_SECONDS, ge=0)
+    sessions_per_user: int = Field(default=SESSIONS_PER_USER, ge=1)
+    jwt_algorithm: Literal["ES256", "EdDSA", "HS256"] = "ES256"
+    jwt_issuer: str = Field(default="batonpass", min_length=1)
+    jwt_audience: str = Field(default="batonpass", min_length=1)
+    cors_origins: Listed = ()
+    cookie_secure_choice: Literal["auto", "true", "false"] = Field(
+        default="auto", alias="BATONPASS_COOKIE_SECURE"
+    )
+    cookie_samesite: Literal["strict", "lax", "none"] = "strict"
+    rotation_history_days: float | None = Field(default=None, ge=0)
+    device_binding: Literal["off", "offer", "require"] = "off"
+    rate_limit_login: str = DEFAULT_LIMITS
+    registration: Literal["open", "confirm", "closed"] = "open"
+    smtp_url: str | None = Field(default=None, repr=False)
+    trusted_proxies: Listed = ()
+    metrics: bool = False
+    log_format: Literal["console", "json"] | None = None
+
+    # --- reading -------------------------------------------------------------------------------
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            check_origin(one)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        return None if value is None else check_origin(value.rstrip("/"))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            ip_network(one, strict=False)
+        return value
+
+    @field_validator("rate_limit_login")
+    @classmethod
+    def _check_limits(cls, value: str) -> str:
+        LoginLimits.parse(value)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        try:
+            backend = make_url(_standard(value)).get_backend_name()
+        except ArgumentError as error:
+            message = "it is no database URL: write sqlite:///path or postgresql://…"
+            raise ValueError(message) from error
+        if backend not in {"sqlite", "postgresql"}:
+            message = f"{backend} is not supported: write sqlite:///path or postgresql://…"
+            raise ValueError(message)
+        return _standard(value)
+
+    # --- what follows from them ----------------------------------------------------------------
+
+    @property
+    def is_production(self) -> bool:
+        """Whether unsafe settings are refused."""
+        return self.environment == "production"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def cookie_secure(self) -> bool | None:
+        """True, False, or None: by the request's scheme. Production is always over https."""
+        if self.cookie_secure_choice == "auto":
+            return True if self.is_production else None
+        return self.cookie_secure_choice == "true"
+
+    @property
+    def login_limits(self) -> LoginLimits | None:
+        """RATE_LIMIT_LOGIN; None: off."""
+        return LoginLimits.parse(self.rate_limit_login)
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The addresses whose X-Forwarded-* is believed."""
+        return tuple(ip_network(one, strict=False) for one in self.trusted_proxies)
+
+    @property
+    def policy(self) -> Policy:
+        """How long things last."""
+        history = self.rotation_history_days
+        if history is None:
+            history = 0.0 if self.is_production else _DEVELOPMENT_HISTORY_DAYS
+        return Policy(
+            access_token_lifetime=timedelta(minutes=self.access_token_expire_minutes),
+            idle_limit=timedelta(days=self.refresh_token_expire_days),
+            absolute_limit=timedelta(days=self.session_max_days),
+            grace=timedelta(seconds=self.refresh_grace_seconds),
+            sessions_per_user=self.sessions_per_user,
+            history=timedelta(days=history),
+        )
+
+    @cached_property
+    def secrets(self) -> tuple[bytes, ...]:
+        """SECRET_KEY; in development made once, into a file that only its owner reads.
+
+        Raises:
+            ConfigurationError: It is missing or weak, or others can read the file.
+        """
+        if self.secret_key_text is not None:
+            try:
+                return parse_secrets(self.secret_key_text)
+            except ConfigurationError as error:
+                message = f"{PREFIX}SECRET_KEY: {error.detail}"
+                raise ConfigurationError(message) from error
+        if self.is_production:
+            message = (
+                f"{PREFIX}SECRET_KEY is not set. Make one with: "
+                "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+            )
+            raise ConfigurationError(message)
+        return parse_secrets(read_or_make_secret(self.secret_path))
+
+    @property
+    def secret_path(self) -> Path:
+        """Where development keeps its key: beside the database."""
+        return (self.database_path or Path(_SECRET_FILE)).with_name(_SECRET_FILE)
+
+    @property
+    def database_path(self) -> Path | None:
+        """The database's file; None for PostgreSQL and for a database in memory."""
+        database = make_url(self.database_url).database if self.is_sqlite else None
+        return None if database in {None, "", ":memory:"} else Path(str(database))
+
+
+def load_settings(**overrides: Any) -> Settings:  # any field of Settings
+    """Read the settings from the environment and `.env`.
+
+    Raises:
+        ConfigurationError: A value is not what its setting takes; the sentence names both.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        message = "\n".join(_sentence(one) for one in error.errors(include_input=False))
+        raise ConfigurationError(message) from error
+    for name in _unknown_names(os.environ):
+        near = difflib.get_close_matches(name, _names(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        logger.warning("unknown_setting", extra={"setting": name, "hint": hint.strip()})
+    return settings
+
+
+def check_origin(text: str) -> str:
+    """Return an origin as a browser writes it.
+
+    Raises:
+        ValueError: It is none: `*`, `null`, a path, a pattern, a default port.
+
+    Source: RFC 6454 §6.2.
+    """
+    parts = urlsplit(text)
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    exact = f"{parts.scheme}://{parts.netloc}".lower()
+    if default_port is None or not parts.hostname or exact != text or "*" in text:
+        message = f"{text!r} is no exact origin: write for instance https://app.example.com"
+        raise ValueError(message)
+    if parts.port == default_port or parts.username is not None:
+        message = f"{text!r} is not what a browser sends: leave out the default port and any user"
+        raise ValueError(message)
+    return text
+
+
+def production_problems(settings: Settings) -> list[Problem]:
+    """List what is unsafe in production, as far as settings and files tell (S-OPS-1)."""
+    return [
+        Problem(PREFIX + name, problem, cure)
+        for unsafe, name, problem, cure in _unsafe(settings)
+        if unsafe
+    ]
+
+
+def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
+    networks = settings.proxy_networks
+    plain = [o for o in settings.cors_origins if o.startswith("http:") and not _is_local(o)]
+    public = settings.public_url or ""
+    idle, absolute = settings.refresh_token_expire_days, settings.session_max_days
+    return [
+        (
+            settings.cookie_secure_choice == "false",
+            "COOKIE_SECURE",
+            "is false: the session cookie would travel in the clear.",
+            "Set it to true.",
+        ),
+        (
+            bool(networks) and not public,
+            "PUBLIC_URL",
+            "is not set behind TRUSTED_PROXIES.",
+            "Set it to the origin that users see.",
+        ),
+        (
+            public.startswith("http:") and not _is_local(public),
+            "PUBLIC_URL",
+            "is not https.",
+            "Serve over https.",
+        ),
+        (
+            settings.cookie_samesite == "none" and not settings.cors_origins,
+            "COOKIE_SAMESITE",
+            "is none, yet no other origin is listed.",
+            "List the origins in CORS_ORIGINS, or set it to strict.",
+        ),
+        (
+            bool(plain),
+            "CORS_ORIGINS",
+            f"lists {', '.join(plain)}, which is not https.",
+            "List https origins only.",
+        ),
+        (
+            any(network.prefixlen == 0 for network in networks),
+            "TRUSTED_PROXIES",
+            "trusts everybody.",
+            "List the addresses of your proxies.",
+        ),
+        (
+            settings.login_limits is None,
+            "RATE_LIMIT_LOGIN",
+            "is off: passwords could be guessed as fast as the machine hashes.",
+            f"Set it to {DEFAULT_LIMITS}.",
+        ),
+        (
+            settings.refresh_grace_seconds > MAX_GRACE_SECONDS,
+            "REFRESH_GRACE_SECONDS",
+            f"is over {MAX_GRACE_SECONDS}: a thief would go unseen too often.",
+            "Set it to 30.",
+        ),
+        (
+            settings.access_token_expire_minutes > MAX_ACCESS_TOKEN_MINUTES,
+            "ACCESS_TOKEN_EXPIRE_MINUTES",
+            "is over a day.",
+            "Set it to 30.",
+        ),
+        (
+            idle > absolute,
+            "REFRESH_TOKEN_EXPIRE_DAYS",
+            "is longer than SESSION_MAX_DAYS.",
+            "Make it shorter, or the other longer.",
+        ),
+        (
+            settings.secret_key_text is None,
+            "SECRET_KEY",
+            "is not set.",
+            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+        ),
+        (
+            _is_readable_by_others(settings.database_path),
+            "DATABASE_URL",
+            "names a file that others on this machine can read.",
+            f"Run: chmod 600 {settings.database_path}",
+        ),
+    ]
+
+
+def read_or_make_secret(path: Path) -> str:
+    """Read the key file, or make it; several processes at once get the same key.
+
+    Raises:
+        ConfigurationError: Others can read the file.
+    """
+    if not path.exists():
+        mine = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(os.urandom(32).hex() + "\n")
+        try:
+            # Linking fails where another process was first; a reader never sees half a key.
+            path.hardlink_to(mine)
+        except FileExistsError:
+            logger.debug("secret_made_elsewhere")
+        finally:
+            mine.unlink()
+    if _is_readable_by_others(path):
+        message = f"{path} can be read by others on this machine. Run: chmod 600 {path}"
+        raise ConfigurationError(message)
+    return path.read_text().strip()
+
+
+def _is_readable_by_others(path: Path | None) -> bool:
+    return path is not None and path.exists() and bool(path.stat().st_mode & _OTHERS)
+
+
+def _is_local(origin: str) -> bool:
+    return urlsplit(origin).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+def _standard(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    name = scheme.partition("+")[0]
+    return ("postgresql" if name == "postgres" else name) + separator + rest
+
+
+def _names() -> list[str]:
+    return [field.alias or PREFIX + name.upper() for name, field in Settings.model_fields.items()]
+
+
+def _unknown_names(environment: os._Environ[str]) -> list[str]:
+    ours = {name for name in environment if name.startswith(PREFIX)}
+    return sorted(ours - set(_names()) - {PREFIX + "TEST_POSTGRES"})
+
+
+def _sentence(error: Any) -> str:  # pydantic's ErrorDetails
+    place = str(error["loc"][0]) if error["loc"] else ""
+    name = place if place.startswith(PREFIX) else PREFIX + place.upper()
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}."

@@ -1,0 +1,70 @@
+"""The web app: static files out of `static/`, and its page for each of its paths.
+
+The pages are routed in the browser, so each path answers with the same index.html, never cached.
+Assets carry a hash of their content in their name and are cached for ever.
+"""
+
+import mimetypes
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from batonpass.errors import NotFoundError
+
+STATIC = Path(__file__).with_name("static")
+PAGES = (
+    "/",
+    "/login",
+    "/register",
+    "/sessions",
+    "/sessions/{session_id}",
+    "/activity",
+    "/settings/{page}",
+)
+LAB = "/lab"  # in development only: it steals tokens before your eyes
+_FOR_EVER = "public, max-age=31536000, immutable"
+_NOT_BUILT = "The web app has not been built. Run: make setup\n"
+
+
+def web_routes(*, production: bool) -> Sequence[BaseRoute]:
+    """Make the routes of the pages, the assets and what stands at the root (theme, icon)."""
+    pages = PAGES if production else (*PAGES, LAB)
+    return [
+        *(Route(path, _page) for path in pages),
+        Route("/assets/{name}", _asset),
+        Route("/{name}", _file),
+    ]
+
+
+async def _page(_request: Request) -> Response:
+    content = _read(STATIC / "index.html")
+    if content is None:
+        return PlainTextResponse(_NOT_BUILT, status_code=503)
+    return Response(content, media_type="text/html", headers={"Cache-Control": "no-store"})
+
+
+async def _asset(request: Request) -> Response:
+    return _static(STATIC / "assets", request.path_params["name"], _FOR_EVER)
+
+
+async def _file(request: Request) -> Response:
+    return _static(STATIC, request.path_params["name"], "no-cache")
+
+
+def _static(folder: Path, name: str, cache_control: str) -> Response:
+    # A path parameter holds no slash; a name with a dot in front, or index.html, is none of these.
+    content = None if name.startswith(".") or name == "index.html" else _read(folder / name)
+    if content is None:
+        raise NotFoundError
+    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(content, media_type=media_type, headers={"Cache-Control": cache_control})
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path) -> bytes | None:
+    """Read a file once; None: there is none."""
+    return path.read_bytes() if path.is_file() else None

@@ -1,0 +1,8 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    projects: ["{packages/*,web}"], // a glob: web may not be there
+    reporters: ["default"],
+  },
+});

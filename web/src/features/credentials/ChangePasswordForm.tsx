@@ -1,0 +1,77 @@
+import { valibotResolver } from "@hookform/resolvers/valibot";
+import { type ReactElement, type ReactNode, useState } from "react";
+import { useForm } from "react-hook-form";
+import { Button } from "../../ui/Button.tsx";
+import { Notice } from "../../ui/Notice.tsx";
+import { PasswordField } from "../../ui/PasswordField.tsx";
+import { ChangeFields } from "./fields.ts";
+import { Refused } from "./Refused.tsx";
+import { useRefusal } from "./useRefusal.ts";
+
+export interface ChangePasswordFormProps {
+  /** Tells password managers whose password this is. */
+  readonly email: string;
+  readonly onSubmit: (fields: ChangeFields) => Promise<void>;
+}
+
+export function ChangePasswordForm({ email, onSubmit }: ChangePasswordFormProps): ReactElement {
+  const { refusal, waitMs, attempt } = useRefusal();
+  const [done, setDone] = useState(false);
+  const { register, handleSubmit, setFocus, reset, formState } = useForm<ChangeFields>({
+    resolver: valibotResolver(ChangeFields),
+    defaultValues: { currentPassword: "", newPassword: "" },
+  });
+  const { errors, isSubmitting } = formState;
+
+  const submit = handleSubmit(async (fields) => {
+    setDone(false);
+    const refused = await attempt(() => onSubmit(fields));
+    if (!refused) {
+      reset();
+      setDone(true);
+    } else {
+      setFocus(refused.at === "password" ? "newPassword" : "currentPassword", {
+        shouldSelect: true,
+      });
+    }
+  });
+  const refusedAt = (at: "current" | "password"): ReactNode =>
+    refusal?.at === at ? refusal.text : undefined;
+
+  return (
+    <form noValidate method="post" onSubmit={submit} className="flex flex-col gap-4">
+      {refusal?.at === "form" ? <Refused text={refusal.text} waitMs={waitMs} /> : null}
+      {done ? (
+        <Notice tone="ok" role="status">
+          Your password has been changed. You stay signed in here; every other session has ended.
+        </Notice>
+      ) : null}
+      <input type="email" autoComplete="username" value={email} readOnly hidden />
+      <PasswordField
+        label="Current password"
+        autoComplete="current-password"
+        error={errors.currentPassword?.message ?? refusedAt("current")}
+        {...register("currentPassword")}
+      />
+      <PasswordField
+        label="New password"
+        autoComplete="new-password"
+        hint="8 characters or more. A sentence is easy to remember."
+        error={errors.newPassword?.message ?? refusedAt("password")}
+        {...register("newPassword")}
+      />
+      <div>
+        <Button
+          type="submit"
+          look="primary"
+          size="large"
+          disabled={waitMs > 0}
+          busy={isSubmitting}
+          busyLabel="Changing…"
+        >
+          Change password
+        </Button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,151 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { ChevronLeft } from "lucide-react";
+import { type ReactElement, type ReactNode, useState } from "react";
+import { failureOf, isWorthSaying } from "../api/failure.ts";
+import type { SessionDetails } from "../api/routes.ts";
+import { usePrivate } from "../api/usePrivate.ts";
+import { EndSessionDialog } from "../features/sessions/EndDialogs.tsx";
+import { LineageTable } from "../features/sessions/LineageTable.tsx";
+import { session } from "../features/sessions/queries.ts";
+import { SessionsSkeleton } from "../features/sessions/SessionsSkeleton.tsx";
+import { whyEnded } from "../features/sessions/why-ended.ts";
+import { Button, buttonClass } from "../ui/Button.tsx";
+import { Card } from "../ui/Card.tsx";
+import { Empty } from "../ui/Empty.tsx";
+import { LoadError } from "../ui/LoadError.tsx";
+import { Notice } from "../ui/Notice.tsx";
+import { PageHead } from "../ui/PageHead.tsx";
+import { Time } from "../ui/Time.tsx";
+
+export function SessionPage(): ReactElement {
+  const { id } = useParams({ from: "/private/sessions/$id" });
+  const { data, error, refetch } = useQuery(usePrivate(session(id)));
+  return (
+    <>
+      <Link
+        to="/sessions"
+        className="mb-3 inline-flex items-center gap-1 rounded-control text-sm text-ink-2 hover:text-ink pointer-coarse:min-h-10"
+      >
+        <ChevronLeft aria-hidden size={16} />
+        Sessions
+      </Link>
+      {data ? (
+        <Details item={data} />
+      ) : error && failureOf(error) === "gone" ? (
+        <NoSuchSession />
+      ) : isWorthSaying(error) ? (
+        <LoadError what="this session" onRetry={() => void refetch()} />
+      ) : (
+        <>
+          <PageHead title="Session" />
+          <SessionsSkeleton />
+        </>
+      )}
+    </>
+  );
+}
+
+function Details({ item }: { readonly item: SessionDetails }): ReactElement {
+  const [asking, setAsking] = useState(false);
+  const endable = item.ended_at === null && !item.current;
+  return (
+    <>
+      <PageHead
+        title={item.device ?? "Unknown device"}
+        lead={item.current ? "This device: the session you are using now." : undefined}
+        action={endable ? <Button onClick={() => setAsking(true)}>End session</Button> : null}
+      />
+      <div className="flex flex-col gap-6">
+        {item.ended_reason === "reused" ? <TheftNotice item={item} /> : null}
+        <Card label="Facts">
+          <dl className="divide-y divide-line">
+            <Fact name="Address">{item.ip ?? "Unknown"}</Fact>
+            <Fact name="Logged in">
+              <Time at={item.created_at} />
+            </Fact>
+            <Fact name="Last active">
+              <Time at={item.last_used_at} />
+            </Fact>
+            {item.ended_at ? (
+              <Fact name="Ended">
+                <Time at={item.ended_at} />. {whyEnded(item.ended_reason)}.
+              </Fact>
+            ) : (
+              <>
+                <Fact name="If it is not used">
+                  Signed in until <Time at={item.idle_expires_at} as="until" />
+                </Fact>
+                <Fact name="However it is used">
+                  Signed in until <Time at={item.expires_at} as="until" /> at the latest
+                </Fact>
+              </>
+            )}
+          </dl>
+        </Card>
+        <section>
+          <h2 className="mb-2 text-sm font-medium text-ink-2">What happened in it</h2>
+          <Card>
+            {item.lineage.length > 0 ? (
+              <LineageTable steps={item.lineage} />
+            ) : (
+              <Empty>Its steps will appear here as it is used.</Empty>
+            )}
+          </Card>
+        </section>
+      </div>
+      {asking ? <EndSessionDialog item={item} onClose={() => setAsking(false)} /> : null}
+    </>
+  );
+}
+
+function TheftNotice({ item }: { readonly item: SessionDetails }): ReactElement {
+  const reuse = item.lineage.findLast(({ kind }) => kind === "reused");
+  return (
+    <Notice tone="danger">
+      <p className="font-medium">An old copy of this session was used.</p>
+      <p className="mt-1">
+        {reuse ? (
+          <>
+            It came from {[reuse.device, reuse.ip].filter(Boolean).join(", ") || "an unknown place"}
+            , <Time at={reuse.at} />.{" "}
+          </>
+        ) : null}
+        Everything this session could do ended at that moment. If it was not you,{" "}
+        <Link to="/settings/password" className="font-medium underline">
+          change your password
+        </Link>
+        .
+      </p>
+    </Notice>
+  );
+}
+
+function Fact({
+  name,
+  children,
+}: {
+  readonly name: string;
+  readonly children: ReactNode;
+}): ReactElement {
+  return (
+    <div className="flex flex-wrap gap-x-6 px-4 py-3">
+      <dt className="w-40 text-ink-2">{name}</dt>
+      <dd className="min-w-0 flex-1 basis-56">{children}</dd>
+    </div>
+  );
+}
+
+function NoSuchSession(): ReactElement {
+  return (
+    <>
+      <PageHead
+        title="No such session"
+        lead="It may have ended a while ago, or it belongs to another account."
+      />
+      <Link to="/sessions" className={buttonClass()}>
+        See your sessions
+      </Link>
+    </>
+  );
+}

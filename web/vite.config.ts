@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig, type HtmlTagDescriptor, type Plugin } from "vite";
+
+const THEME_SCRIPT = "src/app/theme-first.js";
+
+/**
+ * What must be there before the first paint: the chosen theme and the text's font.
+ *
+ * The theme script is a file of its own because the server's policy forbids inline scripts, and no
+ * module because modules wait for the page.
+ */
+function firstPaint(): Plugin {
+  return {
+    name: "batonpass:first-paint",
+    buildStart() {
+      if (this.environment.mode !== "build") return;
+      this.emitFile({
+        type: "asset",
+        name: "theme.js",
+        source: readFileSync(new URL(THEME_SCRIPT, import.meta.url)),
+      });
+    },
+    transformIndexHtml: {
+      order: "post",
+      handler(_, { bundle }) {
+        if (!bundle) return [script(`/${THEME_SCRIPT}`)];
+        const files = Object.keys(bundle);
+        const theme = files.find((file) => /^assets\/theme-.*\.js$/.test(file));
+        const font = files.find((file) => /^assets\/inter-latin-wght-.*\.woff2$/.test(file));
+        if (!theme || !font) throw new Error("The theme script or the font is missing.");
+        return [script(`/${theme}`), preload(`/${font}`)];
+      },
+    },
+  };
+}
+
+const script = (src: string): HtmlTagDescriptor => ({
+  tag: "script",
+  attrs: { src },
+  injectTo: "head-prepend",
+});
+
+const preload = (href: string): HtmlTagDescriptor => ({
+  tag: "link",
+  attrs: { rel: "preload", as: "font", type: "font/woff2", href, crossorigin: true },
+  injectTo: "head",
+});
+
+/** What every page needs and few releases change: browsers keep it from one release to the next. */
+const BASE = {
+  name: "base",
+  test: /node_modules.(react|react-dom|scheduler|use-sync-external-store|@tanstack.(react-router|router-core|history|store|react-store))\/|packages\/(react|client\/dist\/index)/,
+};
+
+const SERVER = process.env.BATONPASS_SERVER ?? "http://localhost:8000";
+
+export default defineConfig({
+  plugins: [react(), tailwindcss(), firstPaint()],
+  build: {
+    outDir: "../src/batonpass/server/static",
+    emptyOutDir: true,
+    rolldownOptions: { output: { codeSplitting: { groups: [BASE] } } },
+    assetsInlineLimit: 0, // the policy's font-src is 'self': no data: URL
+  },
+  server: { proxy: { "/auth": SERVER } },
+  preview: { proxy: { "/auth": SERVER } },
+});
