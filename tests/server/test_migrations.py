@@ -1,8 +1,6 @@
 """The schema's history, on both databases."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from batonpass.errors import ConfigurationError, StoreUnavailableError
 from batonpass.server import migrations
 from batonpass.server.engines import build_engine
 from batonpass.server.models import metadata
+from tests.server.together import run_together
 
-PROCESSES = 4
 Ask = Callable[[str], None]
 TABLES = {"alembic_version", *metadata.tables}
 
@@ -81,14 +79,10 @@ def test_a_database_of_the_future_says_what_to_do(database_url: str, empty_engin
 def test_processes_that_start_at_once_do_not_disturb_each_other(
     database_url: str, empty_engine: Engine
 ) -> None:
-    code = "import sys; from batonpass.server import migrations; migrations.upgrade(sys.argv[1])"
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, database_url], stderr=subprocess.PIPE)
-        for _ in range(PROCESSES)
-    ]
-    said = [process.communicate(timeout=60)[1].decode() for process in running]
+    run_together(
+        "from batonpass.server import migrations", "migrations.upgrade(sys.argv[1])", [database_url]
+    )
 
-    assert [process.returncode for process in running] == [0] * PROCESSES, said
     with empty_engine.connect() as connection:
         assert migrations.is_current(connection)
 

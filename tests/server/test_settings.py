@@ -1,8 +1,6 @@
 """What an operator may say, what is refused, and what production refuses beyond that."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_network
@@ -20,10 +18,10 @@ from batonpass.server.settings import (
     unknown_settings,
 )
 from batonpass.server.throttle import LoginLimits
+from tests.server.together import run_together
 
 # Not a pattern, not published: keys.py refuses those.
 SECRET = "8f3a1c5be07d92446b1fd0c3a97e58226cb4f1d03e9a75c81b60fd24937ae85c"
-PROCESSES = 4
 
 
 @pytest.fixture(autouse=True)
@@ -282,19 +280,11 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_at_once_get_the_same_secret(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from batonpass.server.settings import read_or_make_secret;"
-        "sys.stdin.read(); print(read_or_make_secret(pathlib.Path(sys.argv[1])))"
+    made = run_together(
+        "from pathlib import Path\nfrom batonpass.server.settings import read_or_make_secret",
+        "print(read_or_make_secret(Path(sys.argv[1])))",
+        [str(tmp_path / "batonpass.key")],
     )
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, tmp_path / "batonpass.key"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for _ in range(PROCESSES)
-    ]
-    made = [process.communicate(timeout=60)[0] for process in running]
 
     assert len(set(made)) == 1
     assert len(made[0].strip()) == 64
