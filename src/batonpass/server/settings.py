@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,6 +33,7 @@ from batonpass.policy import (
     SESSIONS_PER_USER,
     Policy,
 )
+from batonpass.server.mail import SmtpServer
 from batonpass.server.throttle import LoginLimits
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
     device_binding: Literal["off", "offer", "require"] = "off"
     rate_limit_login: str = DEFAULT_LIMITS
     registration: Literal["open", "confirm", "closed"] = "open"
-    smtp_url: str | None = Field(default=None, repr=False)
+    smtp_url: str | None = Field(default=None, repr=False, validate_default=True)
     trusted_proxies: Listed = ()
     metrics: bool = False
     log_format: Literal["console", "json"] | None = None
@@ -132,6 +133,20 @@ class Settings(BaseSettings):
         LoginLimits.parse(value)
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value:
+            SmtpServer.parse(value)
+            return value
+        if info.data.get("registration") == "confirm":
+            message = (
+                "it is not set, and REGISTRATION=confirm sends mail: "
+                "write smtp://user:password@host:587, or set REGISTRATION to open or closed"
+            )
+            raise ValueError(message)
+        return None
+
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: str) -> str:
@@ -168,6 +183,11 @@ class Settings(BaseSettings):
     def login_limits(self) -> LoginLimits | None:
         """RATE_LIMIT_LOGIN; None: off."""
         return LoginLimits.parse(self.rate_limit_login)
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """Where mail goes out; None: nowhere."""
+        return None if self.smtp_url is None else SmtpServer.parse(self.smtp_url)
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
@@ -285,6 +305,13 @@ def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
             bool(networks) and not public,
             "PUBLIC_URL",
             "is not set behind TRUSTED_PROXIES.",
+            "Set it to the origin that users see.",
+        ),
+        (
+            settings.registration == "confirm" and not public,
+            "PUBLIC_URL",
+            "is not set, and REGISTRATION=confirm mails links: whoever asks for one would choose, "
+            "by the Host header, where it leads.",
             "Set it to the origin that users see.",
         ),
         (
