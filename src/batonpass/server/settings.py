@@ -42,6 +42,7 @@ from batonpass.policy import (
     SESSIONS_PER_USER,
     Policy,
 )
+from batonpass.server.mail import SmtpServer
 from batonpass.server.throttle import LoginLimits
 
 logger = logging.getLogger(__name__)
@@ -157,7 +158,10 @@ class Settings(BaseSettings):
     @classmethod
     def _check_mail(cls, value: str, info: ValidationInfo) -> str:
         if value == "confirm" and not info.data.get("smtp_url"):
-            message = "confirm sends mail: set BATONPASS_SMTP_URL as well"
+            message = (
+                "confirm sends mail: set BATONPASS_SMTP_URL (smtp://user:password@host:587), "
+                "or this to open or closed"
+            )
             raise ValueError(message)
         return value
 
@@ -165,6 +169,14 @@ class Settings(BaseSettings):
     @classmethod
     def _check_limits(cls, value: str) -> str:
         LoginLimits.parse(value)
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        SmtpServer.parse(value)
         return value
 
     @field_validator("database_url")
@@ -207,6 +219,11 @@ class Settings(BaseSettings):
     def login_limits(self) -> LoginLimits | None:
         """RATE_LIMIT_LOGIN; None: off."""
         return LoginLimits.parse(self.rate_limit_login)
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """Where mail goes out; None: nowhere."""
+        return None if self.smtp_url is None else SmtpServer.parse(self.smtp_url)
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
@@ -337,6 +354,13 @@ def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
             bool(networks) and not public,
             "PUBLIC_URL",
             "is not set behind TRUSTED_PROXIES.",
+            "Set it to the origin that users see.",
+        ),
+        (
+            settings.registration == "confirm" and not public,
+            "PUBLIC_URL",
+            "is not set, and REGISTRATION=confirm mails links: whoever asks for one would choose, "
+            "by the Host header, where it leads.",
             "Set it to the origin that users see.",
         ),
         (

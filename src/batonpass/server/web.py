@@ -20,6 +20,7 @@ PAGES = (
     "/",
     "/login",
     "/register",
+    "/register/finish",
     "/sessions",
     "/sessions/{session_id}",
     "/activity",
