@@ -67,6 +67,7 @@ T = TypeVar("T")
 Guard = Callable[[Connection], bool]
 Deed = Callable[[Connection], None]
 OnEvent = Callable[[SecurityEvent], None]
+Purge = Callable[[Connection, datetime], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ class AuthService:
             database, store, Bench(keys.successor, policy), clock, self._after_commit
         )
         self._on_event: list[OnEvent] = []
+        self._purges: dict[str, Purge] = {}
         self._deeds: set[asyncio.Task[Any]] = set()  # whose callers may have gone
 
     def on_event(self, handler: OnEvent) -> None:
@@ -471,17 +473,25 @@ class AuthService:
         """Write events that belong to no other deed, and tell the handlers."""
         await self._do(lambda _: (None, Changes(events=list(events))))
 
+    def purge_also(self, name: str, work: Purge) -> None:
+        """Have `purge` delete from one more table; `work` returns how many rows went."""
+        self._purges[name] = work
+
     async def purge(self) -> dict[str, int]:
         """Delete what nobody can need any more; returns how many rows went, by table."""
-        return await self.database.write(
-            lambda connection: self.store.purge(
+        now = self.clock.now()
+
+        def work(connection: Connection) -> dict[str, int]:
+            gone = self.store.purge(
                 connection,
-                self.clock.now(),
+                now,
                 absolute_limit=self.policy.absolute_limit,
                 access_token_lifetime=self.policy.access_token_lifetime,
                 history=self.policy.history,
             )
-        )
+            return gone | {name: purge(connection, now) for name, purge in self._purges.items()}
+
+        return await self.database.write(work)
 
     # --- how -----------------------------------------------------------------------------------
 
