@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -34,6 +35,17 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """Give a database with one table of numbers."""
     database = Database(build_engine(database_url))
     await database.write(run("CREATE TABLE numbers (number INTEGER PRIMARY KEY, times INTEGER)"))
+    yield database
+    await database.aclose()
+    await dispose(database.engine)
+
+
+@pytest.fixture
+async def postgresql(postgresql_url: str) -> AsyncIterator[Database]:
+    """Give a PostgreSQL database with two numbers, by a driver that works in threads."""
+    database = Database(by_driver("postgresql+psycopg sync")(postgresql_url))
+    await database.write(run("CREATE TABLE numbers (number INTEGER PRIMARY KEY, times INTEGER)"))
+    await database.write(run("INSERT INTO numbers VALUES (1, 0), (2, 0)"))
     yield database
     await database.aclose()
     await dispose(database.engine)
@@ -119,58 +131,50 @@ async def test_a_broken_constraint_is_no_outage_and_its_text_shows_no_value(
     assert "815" not in str(raised.value)
 
 
-async def test_what_a_trigger_refuses_is_no_outage(postgresql_url: str) -> None:
-    database = Database(build_engine(postgresql_url))
-
+async def test_what_a_trigger_refuses_is_no_outage(postgresql: Database) -> None:
     with pytest.raises(DBAPIError, match="no thank you"):
-        await database.write(run("DO $$ BEGIN RAISE EXCEPTION 'no thank you'; END $$"))
-
-    await database.aclose()
-    await dispose(database.engine)
+        await postgresql.write(run("DO $$ BEGIN RAISE EXCEPTION 'no thank you'; END $$"))
 
 
-async def test_a_row_that_somebody_holds_is_told_from_an_outage(postgresql_url: str) -> None:
-    database = Database(build_engine(postgresql_url))
-    await database.write(run("CREATE TABLE numbers (number INTEGER)"))
-    await database.write(run("INSERT INTO numbers VALUES (1)"))
-    impatient = run("SET LOCAL lock_timeout = '10ms'", "UPDATE numbers SET number = 2")
+async def test_a_row_that_somebody_holds_is_told_from_an_outage(postgresql: Database) -> None:
+    impatient = run("SET LOCAL lock_timeout = '10ms'", "UPDATE numbers SET times = 1")
+    held, may_go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
 
-    with create_engine(postgresql_url.replace("://", "+psycopg://")).connect() as other:
-        other.execute(text("SELECT * FROM numbers FOR UPDATE"))
-        with pytest.raises(RowLockedError):
-            await database.write(impatient)
-        other.rollback()
-        other.detach()
-    await database.write(impatient)
+    def hold(connection: Connection) -> None:
+        run("SELECT * FROM numbers FOR UPDATE")(connection)
+        loop.call_soon_threadsafe(held.set)
+        may_go.wait(10)
 
-    await database.aclose()
-    await dispose(database.engine)
+    holder = asyncio.ensure_future(postgresql.write(hold))
+    await held.wait()
+    with pytest.raises(RowLockedError):
+        await postgresql.write(impatient)
+    may_go.set()
+    await holder
+
+    await postgresql.write(impatient)
 
 
-async def test_two_transactions_that_deadlock_both_come_through(postgresql_url: str) -> None:
-    database = Database(build_engine(postgresql_url))
-    await database.write(run("CREATE TABLE numbers (number INTEGER PRIMARY KEY, times INTEGER)"))
-    await database.write(run("INSERT INTO numbers VALUES (1, 0), (2, 0)"))
-    await database.write(
-        run(f"ALTER DATABASE {database.engine.url.database} SET deadlock_timeout = '20ms'")
-    )
-    await dispose(database.engine)
-    tries = []
+async def test_two_transactions_that_deadlock_both_come_through(postgresql: Database) -> None:
+    both_hold_one = threading.Barrier(2, timeout=10)
+    tries: list[int] = []
 
     def update(first: int, second: int) -> Callable[[Connection], None]:
         def work(connection: Connection) -> None:
             tries.append(first)
             add_one = "UPDATE numbers SET times = times + 1 WHERE number = "
-            run(f"{add_one}{first}", "SELECT pg_sleep(0.05)", f"{add_one}{second}")(connection)
+            run("SET LOCAL deadlock_timeout = '20ms'", f"{add_one}{first}")(connection)
+            if tries.count(first) == 1:
+                both_hold_one.wait()
+            run(f"{add_one}{second}")(connection)
 
         return work
 
-    await asyncio.gather(database.write(update(1, 2)), database.write(update(2, 1)))
+    await asyncio.gather(postgresql.write(update(1, 2)), postgresql.write(update(2, 1)))
 
     assert len(tries) == 3
-    assert await database.read(lambda c: c.scalar(text("SELECT sum(times) FROM numbers"))) == 4
-    await database.aclose()
-    await dispose(database.engine)
+    assert await postgresql.read(lambda c: c.scalar(text("SELECT sum(times) FROM numbers"))) == 4
 
 
 async def test_a_migration_under_a_running_process_goes_unnoticed(postgresql_url: str) -> None:

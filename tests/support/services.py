@@ -177,9 +177,11 @@ async def create_all(engine: AnyEngine, metadata: MetaData) -> None:
 
 async def close(service: AuthService) -> None:
     """Stop a process in order."""
-    await service.drain()
-    await service.database.aclose()
-    await dispose(service.database.engine)
+    try:
+        await service.drain()
+    finally:  # also where the database is away: nothing is left open
+        await service.database.aclose()
+        await dispose(service.database.engine)
 
 
 async def dispose(engine: AnyEngine) -> None:
