@@ -75,7 +75,7 @@ _MEANINGS = {
         "failed logins in a time, per bucket "
         "([throttles](../security.md#throttles-and-registration)); `off` disables them"
     ),
-    "REGISTRATION": "who may make an account. `confirm` has no effect of its own in this release",
+    "REGISTRATION": "who may make an account: everybody, who opens a mailed link (needs SMTP_URL), nobody",
     "SMTP_URL": "no effect in this release",
     "TRUSTED_PROXIES": ("addresses or networks whose X-Forwarded-* is believed, comma-separated"),
     "METRICS": "no effect in this release",
