@@ -4,7 +4,6 @@ from playwright.async_api import BrowserContext, Cookie, Locator, Page, expect
 
 from tests.support.live_server import EMAIL, PASSWORD
 
-
 QUIET_PAGE = "/settings/password"  # asks for nothing but the account: what comes next is fetched
 
 
