@@ -4,12 +4,13 @@ The rules are in family.py, the statements in storage/. Here they are put togeth
 deed locks, what it writes in one transaction, what it tells whom after the commit.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -45,11 +46,12 @@ from batonpass.refresh_tokens import (
 )
 from batonpass.revocations import Revocations
 from batonpass.settling import Settling
-from batonpass.storage.batching import GroupCommit
+from batonpass.storage.batching import LOCK_WAIT_ALONE_MS, GroupCommit
 from batonpass.storage.engine import Database
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
-from batonpass.storage.store import Rotation, Store, StoredFamily
+from batonpass.storage.store import Locked, Rotation, Store, StoredFamily
 
+logger = logging.getLogger(__name__)
 security_log = logging.getLogger("batonpass.security")
 
 LOGOUT_ACCEPTS_EXPIRED_BY = timedelta(hours=24)
@@ -57,11 +59,15 @@ _LOGGED_AS = {EventName.REFRESH_TOKEN_REUSED: "authn_token_reuse"}  # OWASP's na
 _EVENT_OF_ENDING = {
     Ending.LOGOUT: EventName.SESSION_LOGGED_OUT,
     Ending.EXCESS: EventName.SESSIONS_EXCEEDED,
+    Ending.EXPIRED: EventName.SESSION_EXPIRED,
 }
+
+T = TypeVar("T")
 
 Guard = Callable[[Connection], bool]
 Deed = Callable[[Connection], None]
 OnEvent = Callable[[SecurityEvent], None]
+Purge = Callable[[Connection, datetime], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +137,8 @@ class AuthService:
             database, store, Bench(keys.successor, policy), clock, self._after_commit
         )
         self._on_event: list[OnEvent] = []
+        self._purges: dict[str, Purge] = {}
+        self._deeds: set[asyncio.Task[Any]] = set()  # whose callers may have gone
 
     def on_event(self, handler: OnEvent) -> None:
         """Have `handler` told of every security event, after its commit."""
@@ -139,6 +147,10 @@ class AuthService:
     async def drain(self) -> None:
         """Answer what was taken in and write what was noted, before the process stops."""
         await self._group_commit.drain()
+        loop = asyncio.get_running_loop()
+        deeds = {task for task in self._deeds if task.get_loop() is loop}
+        if deeds:
+            await asyncio.wait(deeds)
         await self.settling.write()
 
     # --- refresh tokens ------------------------------------------------------------------------
@@ -196,11 +208,9 @@ class AuthService:
             self.store.insert(connection, stored)
             changes.events += events
             changes.events.append(_event(EventName.SESSION_CREATED, stored, visit, now))
-            self._write(connection, changes)
             return stored, changes
 
-        stored, changes = await self.database.write(work)
-        self._after_commit(changes)
+        stored = await self._do(work)
         token = RefreshToken(transport, stored.family.id, 0, secret)
         return self._answer(stored, token)
 
@@ -214,16 +224,18 @@ class AuthService:
         """
         request = Request(self._decode(text, transport), self.clock.now())
 
-        def work(connection: Connection) -> Outcome:
-            locked = self.store.lock(connection, [request.token.family_id])
+        def work(connection: Connection) -> tuple[StoredFamily | None, Outcome]:
+            stored = self.store.get(connection, request.token.family_id)
+            families = {} if stored is None else {stored.family.id: stored}
+            found = Locked(families, self.store.not_before(connection))
             bench = Bench(self._keys.successor, self.policy)
-            return bench.rule([request], locked, self.clock.now())[0][0]
+            return stored, bench.rule([request], found, self.clock.now())[0][0]
 
-        outcome = await self.database.read(work)
+        stored, outcome = await self.database.read(work)
         _raise_unless_answered(outcome)
-        if outcome.stored is None:  # refused above
+        if stored is None:  # refused above
             raise RefreshTokenExpiredError
-        return outcome.stored
+        return stored
 
     async def rotate_refresh_token(
         self, text: str, transport: Transport, visit: Visit, arrived: datetime | None = None
@@ -305,10 +317,13 @@ class AuthService:
     async def list_sessions(self, user_id: object | None) -> list[StoredFamily]:
         """List a user's sessions, or (None) everybody's, newest first; ended ones for a day."""
         now = self.clock.now()
-        families = await self.database.read(
-            lambda connection: self.store.list_of(connection, user_id, now)
+        families, not_before = await self.database.read(
+            lambda connection: (
+                self.store.list_of(connection, user_id, now),
+                self.store.not_before(connection),
+            )
         )
-        return [self._closed_if_over(stored, now) for stored in families]
+        return [self._closed_if_over(stored, not_before, now) for stored in families]
 
     async def get_session(self, user_id: object, family_id: UUID) -> Lineage:
         """Show one session of a user with its lineage.
@@ -322,7 +337,9 @@ class AuthService:
             if stored is None or stored.user_id != user_id:
                 raise NotFoundError
             return Lineage(
-                family=self._closed_if_over(stored, self.clock.now()),
+                family=self._closed_if_over(
+                    stored, self.store.not_before(connection), self.clock.now()
+                ),
                 rotations=self.store.rotations_of(connection, family_id),
                 events=self.store.events_in(connection, family_id),
             )
@@ -353,34 +370,32 @@ class AuthService:
             How many were ended.
         """
 
-        def work(connection: Connection) -> Changes:
+        def work(connection: Connection) -> tuple[int, Changes]:
             changes = Changes()
             self.store.lock_user(connection, user_id)
             live = self.store.lock_live_of(connection, user_id)
             others = [stored for stored in live if stored.family.id != keep]
             self._add_endings(changes, others, reason, visit)
-            self._write(connection, changes)
-            return changes
+            return len(changes.ended), changes
 
-        changes = await self.database.write(work)
-        self._after_commit(changes)
-        return len(changes.ended)
+        return await self._do(work)
 
     async def end_everything(self, visit: Visit, *, begun_before: datetime | None = None) -> None:
         """Declare every session from before a moment over, everybody's (a restored backup)."""
         moment = begun_before or self.clock.now()
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> tuple[None, Changes]:
             self.store.set_not_before(connection, moment)
             event = SecurityEvent(
                 name=EventName.ADMINISTERED,
                 at=self.clock.now(),
                 origin=visit.origin,
+                request_id=visit.request_id,
                 details={"deed": "sessions_revoked", "begun_before": moment.isoformat()},
             )
-            self.store.add_events(connection, [event])
+            return None, Changes(events=[event])
 
-        await self.database.write(work)
+        await self._do(work)
         await self.revocations.poll()
 
     async def change_rights(
@@ -411,16 +426,20 @@ class AuthService:
         def work(connection: Connection) -> tuple[StoredFamily, Changes]:
             found = self.store.get(connection, family_id)
             if found is None:
-                raise SessionRevokedError(reason=Ending.EXPIRED.value)
+                raise _revoked(Ending.EXPIRED)
             self.store.lock_user(connection, found.user_id)
             if deed is not None:
                 deed(connection)
             live = self.store.lock_live_of(connection, found.user_id)
             now = self.clock.now()
             stored = next((one for one in live if one.family.id == family_id), None)
-            if stored is None or stored.family.is_over(self.policy, now):
-                reason = found.family.ended_reason or Ending.EXPIRED
-                raise SessionRevokedError(reason=reason.value)
+            if stored is None:  # ended, perhaps just before we had the lock
+                ended = self.store.get(connection, family_id) or found
+                raise _revoked(ended.family.ended_reason or Ending.EXPIRED)
+            if stored.family.began_before(self.store.not_before(connection)):
+                raise _revoked(Ending.REVOKED)
+            if stored.family.is_over(self.policy, now):
+                raise _revoked(Ending.EXPIRED)
             changes = Changes()
             moved = replace(
                 stored,
@@ -434,11 +453,9 @@ class AuthService:
             if ends_others is not None:
                 others = [one for one in live if one.family.id != family_id]
                 self._add_endings(changes, others, ends_others, visit)
-            self._write(connection, changes)
             return moved, changes
 
-        moved, changes = await self.database.write(work)
-        self._after_commit(changes)
+        moved = await self._do(work)
         token = RefreshToken(moved.transport, family_id, moved.family.generation, secret)
         return self._answer(moved, token)
 
@@ -454,20 +471,27 @@ class AuthService:
 
     async def record(self, *events: SecurityEvent) -> None:
         """Write events that belong to no other deed, and tell the handlers."""
-        await self.database.write(lambda connection: self.store.add_events(connection, events))
-        self._after_commit(Changes(events=list(events)))
+        await self._do(lambda _: (None, Changes(events=list(events))))
+
+    def purge_also(self, name: str, work: Purge) -> None:
+        """Have `purge` delete from one more table; `work` returns how many rows went."""
+        self._purges[name] = work
 
     async def purge(self) -> dict[str, int]:
         """Delete what nobody can need any more; returns how many rows went, by table."""
-        return await self.database.write(
-            lambda connection: self.store.purge(
+        now = self.clock.now()
+
+        def work(connection: Connection) -> dict[str, int]:
+            gone = self.store.purge(
                 connection,
-                self.clock.now(),
+                now,
                 absolute_limit=self.policy.absolute_limit,
                 access_token_lifetime=self.policy.access_token_lifetime,
                 history=self.policy.history,
             )
-        )
+            return gone | {name: purge(connection, now) for name, purge in self._purges.items()}
+
+        return await self.database.write(work)
 
     # --- how -----------------------------------------------------------------------------------
 
@@ -525,14 +549,13 @@ class AuthService:
             self._add_endings(changes, [stored], reason, visit)
 
     async def _end(self, family_ids: Sequence[UUID], reason: Ending, visit: Visit) -> None:
-        def work(connection: Connection) -> Changes:
+        def work(connection: Connection) -> tuple[None, Changes]:
             changes = Changes()
             locked = self.store.lock(connection, family_ids)
             self._add_endings(changes, list(locked.families.values()), reason, visit)
-            self._write(connection, changes)
-            return changes
+            return None, changes
 
-        self._after_commit(await self.database.write(work))
+        await self._do(work)
 
     def _add_endings(
         self, changes: Changes, families: Sequence[StoredFamily], reason: Ending, visit: Visit
@@ -549,25 +572,55 @@ class AuthService:
             name = _EVENT_OF_ENDING.get(why, EventName.TOKEN_REVOKED)
             changes.events.append(_event(name, after, visit, now))
 
-    def _write(self, connection: Connection, changes: Changes) -> None:
-        self.store.save(connection, list(changes.families.values()))
-        self.store.add_revocations(connection, changes.ended, self.clock.now())
-        self.store.add_events(connection, changes.events)
+    async def _do(self, work: Callable[[Connection], tuple[T, Changes]]) -> T:
+        """Run a deed in one transaction with what it changes, and tell of it after the commit.
+
+        Also where the caller has gone meanwhile: what is committed is told.
+        """
+
+        def deed(connection: Connection) -> tuple[T, Changes]:
+            self.store.limit_lock_wait(connection, LOCK_WAIT_ALONE_MS)
+            result, changes = work(connection)
+            self.store.save(connection, list(changes.families.values()))
+            self.store.add_revocations(connection, changes.ended, self.clock.now())
+            self.store.add_events(connection, changes.events)
+            return result, changes
+
+        async def write_and_tell() -> T:
+            result, changes = await self.database.write(deed)
+            self._after_commit(changes)
+            return result
+
+        task = asyncio.ensure_future(write_and_tell())
+        self._deeds.add(task)
+        task.add_done_callback(self._deeds.discard)
+        return await asyncio.shield(task)
 
     def _after_commit(self, changes: Changes) -> None:
         self.revocations.note(changes.ended, self.clock.now())
         for event in changes.events:
             _log(event)
             for handler in self._on_event:
-                handler(event)
+                try:
+                    handler(event)
+                except Exception:  # committed: whoever only listens cannot undo it
+                    logger.exception("event_handler_failed", extra={"event": event.name.value})
 
-    def _closed_if_over(self, stored: StoredFamily, now: datetime) -> StoredFamily:
+    def _closed_if_over(
+        self, stored: StoredFamily, not_before: datetime | None, now: datetime
+    ) -> StoredFamily:
         """Show a family whose time is over as ended, although nobody has come to close it."""
         family = stored.family
+        if family.ended_at is None and not_before is not None and family.began_before(not_before):
+            return replace(stored, family=rules.end(family, Ending.REVOKED, not_before))
         if family.ended_at is not None or not family.is_over(self.policy, now):
             return stored
         over_at = min(family.expires_at, family.rotated_at + self.policy.idle_limit)
         return replace(stored, family=rules.end(family, Ending.EXPIRED, over_at))
+
+
+def _revoked(reason: Ending) -> SessionRevokedError:
+    return SessionRevokedError(reason=reason.value)
 
 
 _REFUSALS: Mapping[Verdict, type[BatonpassError]] = {

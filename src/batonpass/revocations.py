@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from batonpass import ids
+from batonpass.access_tokens import LEEWAY
 from batonpass.clock import Clock
 from batonpass.family import Ending
 from batonpass.storage.engine import Database
@@ -25,7 +26,9 @@ from batonpass.storage.store import Revoked, Store
 POLL_SECONDS = 1.0
 STALE_AFTER_SECONDS = 2.0
 OVERLAP_SECONDS = 60.0  # commits become visible out of order: look that far back each time
-_LEEWAY = timedelta(seconds=10)  # an access token is accepted that long past its exp
+# An access token may be dated after the ending of its family: the refresh was committed before,
+# its answer written when the process got round to it.
+_LATE_ANSWER = timedelta(minutes=1)
 
 
 class Revocations:
@@ -38,7 +41,7 @@ class Revocations:
         self._database = database
         self._store = store
         self._clock = clock
-        self._keep = access_token_lifetime + _LEEWAY
+        self._keep = access_token_lifetime + LEEWAY + _LATE_ANSWER
         self._ended: dict[UUID, tuple[datetime, Ending]] = {}
         self._not_before: datetime | None = None
         self._polled_at: float | None = None
@@ -53,6 +56,8 @@ class Revocations:
             StoreUnavailableError: Nobody could be asked for 2 s: not knowing is no "valid".
         """
         if not self.is_fresh():
+            await self.poll()
+        if not self.is_fresh():  # that one had begun long before us; this one begins now
             await self.poll()
         ended = self._ended.get(family_id)
         if ended is not None:
@@ -85,9 +90,15 @@ class Revocations:
     async def _poll(self) -> None:
         started = self._clock.monotonic()
         self._floor = self._floor_at(started)
-        revoked, not_before, database_now = await self._database.read(self._read)
+        revoked, last_seq, not_before, database_now = await self._database.read(self._read)
         if database_now is not None:
             self._clock.follow(database_now)
+        if last_seq < self._floor:
+            # The numbers began anew: a backup was restored, or SQLite, which gives the numbers of
+            # purged rows again, purged them all.
+            self._floor = 0
+            self._marks.clear()
+            revoked, *_ = await self._database.read(self._read)
         forgotten = self._clock.now() - self._keep
         for one in revoked:
             self._ended[one.family_id] = (one.at, one.reason)
@@ -104,10 +115,11 @@ class Revocations:
 
     def _read(
         self, connection: Connection
-    ) -> tuple[list[Revoked], datetime | None, datetime | None]:
+    ) -> tuple[list[Revoked], int, datetime | None, datetime | None]:
         # The time comes last: it is followed the moment the answer is here.
         return (
             self._store.revocations_after(connection, self._floor),
+            self._store.last_revocation(connection),
             self._store.not_before(connection),
             self._store.database_time(connection),
         )

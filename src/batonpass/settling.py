@@ -46,16 +46,23 @@ class Settling:
     async def write(self) -> None:
         """Write what was noted so far.
 
+        A family that somebody is at just now is left for the next time.
+
         Raises:
             StoreUnavailableError: The database is away; the notes are kept.
         """
-        while self._notes:
-            some = dict(list(self._notes.items())[:_AT_ONCE])
-            await self._database.write(partial(self._store.settle, seen=some.items()))
+        notes = list(self._notes.items())
+        for start in range(0, len(notes), _AT_ONCE):
+            some = dict(notes[start : start + _AT_ONCE])
+            busy = await self._database.write(partial(self._store.settle, seen=some))
             for family_id, generation in some.items():
-                if self._notes.get(family_id) == generation:
-                    del self._notes[family_id]
-                self._written[family_id] = generation
-                self._written.move_to_end(family_id)
-            while len(self._written) > MAX_REMEMBERED:
-                self._written.popitem(last=False)
+                if family_id not in busy:
+                    self._forget(family_id, generation)
+
+    def _forget(self, family_id: UUID, generation: int) -> None:
+        if self._notes.get(family_id) == generation:
+            del self._notes[family_id]
+        self._written[family_id] = generation
+        self._written.move_to_end(family_id)
+        while len(self._written) > MAX_REMEMBERED:
+            self._written.popitem(last=False)

@@ -429,8 +429,8 @@ def test_confirming_needs_somewhere_to_send_mail(environment: str, smtp_url: str
         load_settings(environment=environment, registration="confirm", smtp_url=smtp_url)
 
     assert refused.value.detail == (
-        "BATONPASS_SMTP_URL: it is not set, and REGISTRATION=confirm sends mail: "
-        "write smtp://user:password@host:587, or set REGISTRATION to open or closed."
+        "BATONPASS_REGISTRATION: confirm sends mail: set BATONPASS_SMTP_URL "
+        "(smtp://user:password@host:587), or this to open or closed."
     )
 
 

@@ -29,6 +29,7 @@ from batonpass.server.registration import RegistrationLinks
 from batonpass.server.routes import Readiness, build_health, build_router
 from batonpass.server.settings import Settings, load_settings
 from batonpass.server.throttle import Limit, Throttle
+from batonpass.server.throttle import purge as purge_throttle
 from batonpass.server.users import User
 from batonpass.server.web import web_routes
 
@@ -47,7 +48,7 @@ LETTERS = Limit(10, timedelta(hours=1))  # more would be a nuisance that strange
 def build_auth(settings: Settings, clock: Clock | None = None) -> Batonpass[User]:
     """Put the library on the settings' database."""
     proxies = Proxies(settings.proxy_networks)
-    return Batonpass(
+    auth: Batonpass[User] = Batonpass(
         build_engine(settings.database_url),
         metadata,
         user=users,
@@ -64,6 +65,8 @@ def build_auth(settings: Settings, clock: Clock | None = None) -> Batonpass[User
         origin_of=proxies.origin_of,
         clock=clock,
     )
+    auth.service.purge_also("throttle", purge_throttle)
+    return auth
 
 
 def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:

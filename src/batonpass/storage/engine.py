@@ -8,33 +8,46 @@ more.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from contextlib import asynccontextmanager
+from typing import Generic, NoReturn, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
+    DisconnectionError,
     IntegrityError,
     NotSupportedError,
     ProgrammingError,
-    SQLAlchemyError,
+    StatementError,
 )
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
-from batonpass.errors import StoreUnavailableError
+from batonpass.errors import ConfigurationError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_TRY_AGAIN = frozenset({"40P01", "40001"})  # deadlock_detected, serialization_failure
-_LOCK_NOT_AVAILABLE = "55P03"
-_BUGS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)  # ours, not outages
-_OUTAGES = (SQLAlchemyError, OSError, TimeoutError)
+# A database that hangs (its host is gone, its disk is stuck) is away, too: what was begun is left
+# to itself, whoever waits for it is told. Longer than a row may stay locked.
+PATIENCE_SECONDS = 10.0
 _THREADS = 4
+
+# deadlock_detected, serialization_failure; 0A000: a migration has made a cached plan invalid
+_TRY_AGAIN = frozenset({"40P01", "40001", "0A000"})
+_LOCK_NOT_AVAILABLE = "55P03"
+# PostgreSQL, Appendix A: connection, login refused, no such database, resources, operator's
+# intervention, system. Of the others only what another try may cure, and 25006: a failover left us
+# with a server that only reads.
+_OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
+_OUTAGE_STATES = frozenset({*_TRY_AGAIN, "25006"})
+_BUGS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)  # where no code tells
 
 
 class RowLockedError(StoreUnavailableError):
@@ -45,18 +58,33 @@ class Database:
     """Runs work in transactions of its own (I5: an ending commits although its request fails)."""
 
     def __init__(self, engine: Engine | AsyncEngine) -> None:
-        """Take an engine; it stays the caller's to dispose of."""
+        """Take an engine; it stays the caller's to dispose of.
+
+        Raises:
+            ConfigurationError: Each thread would get an empty in-memory database of its own.
+        """
+        if isinstance(engine.pool, SingletonThreadPool):
+            message = (
+                "An in-memory SQLite database lives in one connection: create its engine with "
+                "poolclass=StaticPool and connect_args={'check_same_thread': False}."
+            )
+            raise ConfigurationError(message)
         self.engine = engine
         self.dialect = engine.dialect.name
+        self._shares_one = isinstance(engine.pool, StaticPool)
         # SQLite has one writer: a queue in front of it beats its busy-wait.
         writers = 1 if self.dialect == "sqlite" else _THREADS
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="batonpass-write")
-        shares_one = isinstance(engine.pool, StaticPool | SingletonThreadPool)
         self._readers = (
             self._writers
-            if shares_one
+            if self._shares_one
             else ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
         )
+        # The same queue for an async engine: a lock belongs to its loop.
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            WeakKeyDictionary()
+        )
+        self._under_way: set[asyncio.Task[object]] = set()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and commit it; a cancelled caller does not cancel it.
@@ -65,7 +93,7 @@ class Database:
             StoreUnavailableError: The database cannot be reached, or is not answering.
             RowLockedError: A row stayed locked longer than the transaction's `lock_timeout`.
         """
-        return await self._shielded(_Transaction(work, takes_write_lock=self.dialect == "sqlite"))
+        return await self._wait_for(_Transaction(work, takes_write_lock=self.dialect == "sqlite"))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that only reads.
@@ -73,40 +101,62 @@ class Database:
         Raises:
             StoreUnavailableError: The database cannot be reached, or is not answering.
         """
-        return await self._shielded(_Transaction(work, reads_only=True))
+        return await self._wait_for(_Transaction(work, reads_only=True))
 
     async def aclose(self) -> None:
-        """Let the threads finish what they are at."""
+        """Let what was begun come to its end, and the threads go."""
+        loop = asyncio.get_running_loop()
+        ours = {task for task in self._under_way if task.get_loop() is loop}
+        if ours:
+            await asyncio.wait(ours, timeout=PATIENCE_SECONDS)
         await asyncio.to_thread(self._writers.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
 
-    async def _shielded(self, transaction: "_Transaction[T]") -> T:
-        # A task of its own: whoever asked may go, what was begun is finished.
-        return await asyncio.shield(asyncio.ensure_future(self._run(transaction)))
+    async def _wait_for(self, transaction: "_Transaction[T]") -> T:
+        # A task of its own: whoever asked may go or lose patience, what was begun is finished.
+        task = asyncio.ensure_future(self._run(transaction))
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        if not done:
+            logger.warning("database_unavailable", extra={"why": "no answer"})
+            raise StoreUnavailableError
+        return task.result()
+
+    def _finished(self, task: "asyncio.Task[object]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, although whoever asked may have gone
 
     async def _run(self, transaction: "_Transaction[T]") -> T:
         try:
             return await self._attempt(transaction)
-        except _BUGS:
-            raise
-        except _OUTAGES as error:
+        except Exception as error:  # noqa: BLE001 - raised on, translated, or tried once more
             if not transaction.may_be_repeated_after(error):
-                raise _unavailable(error) from error
-            logger.info("transaction_repeated", extra={"why": type(error).__name__})
+                _raise_translated(error)
+            logger.info("transaction_repeated", extra={"why": reason_of(error)})
         try:
             return await self._attempt(transaction)
-        except _BUGS:
-            raise
-        except _OUTAGES as error:
-            raise _unavailable(error) from error
+        except Exception as error:  # noqa: BLE001 - raised on, or translated
+            _raise_translated(error)
 
     async def _attempt(self, transaction: "_Transaction[T]") -> T:
         if isinstance(self.engine, AsyncEngine):
-            async with self.engine.connect() as connection:
+            async with self._turn(transaction), self.engine.connect() as connection:
                 return await connection.run_sync(transaction)
         threads = self._readers if transaction.reads_only else self._writers
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(threads, _in_thread, self.engine, transaction)
+
+    @asynccontextmanager
+    async def _turn(self, transaction: "_Transaction[T]") -> AsyncIterator[None]:
+        """Wait for SQLite's one writer, or for the one connection that all share."""
+        if not self._shares_one and (self.dialect != "sqlite" or transaction.reads_only):
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(loop, asyncio.Lock()):
+            yield
 
 
 def _in_thread(engine: Engine, transaction: "_Transaction[T]") -> T:
@@ -144,22 +194,50 @@ class _Transaction(Generic[T]):
         return error.connection_invalidated or sqlstate(error) in _TRY_AGAIN
 
 
-def sqlstate(error: DBAPIError) -> str | None:
+def sqlstate(error: BaseException) -> str | None:
     """Return PostgreSQL's code of an error, whatever the driver calls it."""
-    found = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    # What asyncpg raises while it connects, SQLAlchemy hands on as it is.
+    raised = error.orig if isinstance(error, DBAPIError) else error
+    found = getattr(raised, "sqlstate", None) or getattr(raised, "pgcode", None)
     return str(found) if found else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Name an error for the log: its type and code, never its text, which may show a row."""
+    raised = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    state = sqlstate(error)
+    return type(raised).__name__ if state is None else f"{type(raised).__name__} {state}"
 
 
 def _take_sqlite_write_lock(connection: Connection) -> None:
     # Two deferred transactions that both read and then write fail each other
-    # (SQLITE_BUSY_SNAPSHOT), so ours begin as writers. An engine that begins by itself is left
-    # its own way.
-    driver = connection.connection.driver_connection
-    if not getattr(driver, "in_transaction", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # (SQLITE_BUSY_SNAPSHOT), so ours begin as writers: also on an engine whose "begin" event
+    # has begun one already, as SQLAlchemy's documentation recommends. Nothing is in it yet.
+    connection.begin()
+    if getattr(connection.connection.driver_connection, "in_transaction", False):
+        connection.exec_driver_sql("ROLLBACK")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _unavailable(error: BaseException) -> StoreUnavailableError:
-    if isinstance(error, DBAPIError) and sqlstate(error) == _LOCK_NOT_AVAILABLE:
-        return RowLockedError()
-    return StoreUnavailableError()
+def _raise_translated(error: Exception) -> NoReturn:
+    """Tell an outage from everything else, which goes to whoever asked as it is."""
+    if isinstance(error, StatementError):
+        error.hide_parameters = True  # its text is for a log: no hash, no nonce (S-LOG-2)
+    if sqlstate(error) == _LOCK_NOT_AVAILABLE:
+        raise RowLockedError from error
+    if not _is_outage(error):
+        raise error
+    logger.warning("database_unavailable", extra={"why": reason_of(error)})
+    raise StoreUnavailableError from error
+
+
+def _is_outage(error: Exception) -> bool:
+    if isinstance(error, OSError | DisconnectionError | NoConnectionFreeError):
+        return True
+    state = sqlstate(error)
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        if state is None:
+            return not isinstance(error, _BUGS)
+    return state is not None and (state[:2] in _OUTAGE_CLASSES or state in _OUTAGE_STATES)

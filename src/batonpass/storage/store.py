@@ -4,7 +4,7 @@ The hot statements name the primary key and nothing else. Whoever locks several 
 id order, or two transactions that met in another order would deadlock.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -101,7 +101,7 @@ class Store:
         self._on_postgresql = dialect == "postgresql"
         families = tables.refresh_tokens
         not_before = select(tables.meta.c.not_before).scalar_subquery()
-        wanted = (
+        self._wanted = wanted = (
             families.c.id == any_(bindparam("family_ids", type_=ARRAY(Uuid)))
             if self._on_postgresql
             else families.c.id.in_(bindparam("family_ids", expanding=True))
@@ -113,6 +113,12 @@ class Store:
             .where(wanted)
             .order_by(families.c.id)
             .with_for_update(key_share=True)
+        )
+        self._lock_free = (
+            select(families.c.id)
+            .where(wanted)
+            .order_by(families.c.id)
+            .with_for_update(key_share=True, skip_locked=True)
         )
         self._save = (
             update(families)
@@ -158,14 +164,22 @@ class Store:
         if changed:
             connection.execute(self._save, [_changes(stored) for stored in changed])
 
-    def settle(self, connection: Connection, seen: Iterable[tuple[UUID, int]]) -> None:
-        """Note the generations that have reached their users' disks."""
+    def settle(self, connection: Connection, seen: Mapping[UUID, int]) -> set[UUID]:
+        """Note the generations that have reached their users' disks.
+
+        Returns:
+            The families whose rows somebody else holds: waiting for them would hold up all others.
+        """
+        free = set(connection.scalars(self._lock_free, {"family_ids": sorted(seen)}))
         notes = [
-            {"row_id": family_id, "seen_generation": generation}
-            for family_id, generation in sorted(seen)
+            {"row_id": family_id, "seen_generation": seen[family_id]} for family_id in sorted(free)
         ]
         if notes:
             connection.execute(self._settle, notes)
+        if len(free) == len(seen):
+            return set()
+        taken = select(self.tables.refresh_tokens.c.id).where(self._wanted)
+        return set(connection.scalars(taken, {"family_ids": sorted(seen)})) - free
 
     # --- families ------------------------------------------------------------------------------
 
@@ -240,18 +254,28 @@ class Store:
             for row in connection.execute(statement)
         ]
 
+    def last_revocation(self, connection: Connection) -> int:
+        """Return the highest number in the feed; 0: it is empty."""
+        return connection.scalar(select(func.max(self.tables.revocations.c.seq))) or 0
+
     def not_before(self, connection: Connection) -> datetime | None:
         """Read since when sessions count at all."""
         return _utc(connection.scalar(select(self.tables.meta.c.not_before)))
 
     def set_not_before(self, connection: Connection, moment: datetime) -> None:
-        """Declare everybody's sessions from before `moment` over."""
+        """Declare everybody's sessions from before `moment` over.
+
+        An earlier moment than the one that holds changes nothing: what is over stays over (I4).
+        """
         meta = self.tables.meta
-        changed = connection.execute(
-            update(meta).where(meta.c.id == _META_ROW).values(not_before=moment)
-        )
-        if changed.rowcount == 0:
+        row = select(meta.c.not_before).where(meta.c.id == _META_ROW).with_for_update()
+        found = connection.execute(row).first()
+        if found is None:
             connection.execute(insert(meta), {"id": _META_ROW, "not_before": moment})
+            return
+        holds = _utc(found.not_before)
+        if holds is None or holds < moment:
+            connection.execute(update(meta).where(meta.c.id == _META_ROW).values(not_before=moment))
 
     def database_time(self, connection: Connection) -> datetime | None:
         """Ask the database for the time; None where it has no clock of its own (SQLite)."""
