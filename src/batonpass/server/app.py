@@ -8,8 +8,6 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from batonpass.clock import Clock
 from batonpass.errors import ConfigurationError
@@ -17,6 +15,7 @@ from batonpass.keys import Keys
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.accounts import Accounts, MailConfirmation
+from batonpass.server.cors import Cors
 from batonpass.server.engines import build_engine
 from batonpass.server.faults import Faults, add_error_answers
 from batonpass.server.headers import SecurityHeaders
@@ -160,18 +159,10 @@ def _empty_before_the_end(app: FastAPI, outbox: Outbox) -> None:
 
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
-    # From the outside in: request ids, security headers, CORS, the gate (already innermost, so
-    # what is appended comes behind it), faults.
-    app.user_middleware.append(Middleware(Faults))
+    # From the outside in: request ids, security headers, CORS, faults, the gate (already there).
+    app.add_middleware(Faults)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_credentials=True,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
-        )
+        app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(SecurityHeaders, https=settings.cookie_secure is True)
     app.add_middleware(RequestIds)
 
