@@ -70,15 +70,15 @@ _MEANINGS = {
         "how long each single rotation is kept for a session's lineage. Not set: 7 in "
         "development, 0 in production"
     ),
-    "DEVICE_BINDING": "no effect in this release",
+    "DEVICE_BINDING": "only `off` in this release; the others are refused at start",
     "RATE_LIMIT_LOGIN": (
         "failed logins in a time, per bucket "
         "([throttles](../security.md#throttles-and-registration)); `off` disables them"
     ),
-    "REGISTRATION": "who may make an account: everybody, who opens a mailed link (needs SMTP_URL), nobody",
-    "SMTP_URL": "no effect in this release",
+    "REGISTRATION": "who may make an account; `confirm`: who opens a mailed link (needs SMTP_URL)",
+    "SMTP_URL": "where mail goes out",
     "TRUSTED_PROXIES": ("addresses or networks whose X-Forwarded-* is believed, comma-separated"),
-    "METRICS": "no effect in this release",
+    "METRICS": "serves /metrics, for each worker process its own counts",
     "LOG_FORMAT": "Not set: `console` in development, `json` in production",
 }
 

@@ -67,6 +67,7 @@ T = TypeVar("T")
 Guard = Callable[[Connection], bool]
 Deed = Callable[[Connection], None]
 OnEvent = Callable[[SecurityEvent], None]
+OnVerdict = Callable[[Verdict], None]
 Purge = Callable[[Connection, datetime], int]
 
 
@@ -137,12 +138,17 @@ class AuthService:
             database, store, Bench(keys.successor, policy), clock, self._after_commit
         )
         self._on_event: list[OnEvent] = []
+        self._on_verdict: list[OnVerdict] = []
         self._purges: dict[str, Purge] = {}
         self._deeds: set[asyncio.Task[Any]] = set()  # whose callers may have gone
 
     def on_event(self, handler: OnEvent) -> None:
         """Have `handler` told of every security event, after its commit."""
         self._on_event.append(handler)
+
+    def on_verdict(self, handler: OnVerdict) -> None:
+        """Have `handler` told what each refresh token that was presented meant: for counting."""
+        self._on_verdict.append(handler)
 
     async def drain(self) -> None:
         """Answer what was taken in and write what was noted, before the process stops."""
@@ -255,9 +261,14 @@ class AuthService:
 
         Source: RFC 6749 §6; RFC 9700 §4.14.2.
         """
-        token = self._decode(text, transport)
+        try:
+            token = self._decode(text, transport)
+        except RefreshTokenInvalidError:
+            self._tell_verdict(Verdict.INVALID)
+            raise
         request = Request(token, arrived or self.clock.now(), visit.origin, visit.request_id)
         outcome = await self._group_commit.submit(request)
+        self._tell_verdict(outcome.ruling.verdict)
         _raise_unless_answered(outcome)
         if outcome.stored is None or outcome.successor is None:  # refused above
             raise RefreshTokenExpiredError
@@ -494,6 +505,10 @@ class AuthService:
         return await self.database.write(work)
 
     # --- how -----------------------------------------------------------------------------------
+
+    def _tell_verdict(self, verdict: Verdict) -> None:
+        for handler in self._on_verdict:
+            handler(verdict)
 
     def _decode(self, text: str, transport: Transport) -> RefreshToken:
         token = decode(self._keys.refresh_mac, text)

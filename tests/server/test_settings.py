@@ -196,6 +196,8 @@ BAD = [
     ("DEVICE_BINDING", "on"),
     ("RATE_LIMIT_LOGIN", "10/15m"),
     ("REGISTRATION", "free"),
+    ("DEVICE_BINDING", "offer"),  # not in this release
+    ("DEVICE_BINDING", "require"),
     ("REGISTRATION", "confirm"),  # without SMTP_URL
     ("TRUSTED_PROXIES", "proxy.test"),
     ("TRUSTED_PROXIES", "10.0.0.0/33"),

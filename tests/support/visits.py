@@ -4,7 +4,6 @@ from playwright.async_api import BrowserContext, Cookie, Locator, Page, expect
 
 from tests.support.live_server import EMAIL, PASSWORD
 
-
 QUIET_PAGE = "/settings/password"  # asks for nothing but the account: what comes next is fetched
 
 
@@ -12,7 +11,7 @@ async def log_in(page: Page, to: str = QUIET_PAGE, *, remember: bool = True) -> 
     """Open a page, be sent to the login, log in, and be back at the page."""
     await page.goto(to)
     await fill_in_login(page, remember=remember)
-    await expect(log_out_button(page)).to_be_visible()
+    await expect_signed_in(page)
 
 
 async def fill_in_login(page: Page, *, remember: bool = True) -> None:
@@ -26,6 +25,12 @@ async def fill_in_login(page: Page, *, remember: bool = True) -> None:
 async def go_to(page: Page, name: str) -> None:
     """Click one of the pages in the bar."""
     await page.get_by_role("navigation").get_by_role("link", name=name).click()
+
+
+async def expect_signed_in(page: Page) -> None:
+    """Expect the bar of a signed-in user; whose account it is has been fetched."""
+    await expect(log_out_button(page)).to_be_visible()
+    await expect(page.get_by_title(EMAIL)).to_be_attached()
 
 
 def log_out_button(page: Page) -> Locator:

@@ -22,6 +22,7 @@ from batonpass.server.faults import Faults, add_error_answers
 from batonpass.server.headers import SecurityHeaders
 from batonpass.server.logging import RequestIds, configure
 from batonpass.server.mail import Outbox
+from batonpass.server.metrics import Metrics
 from batonpass.server.models import metadata, users
 from batonpass.server.passwords import PasswordHasher
 from batonpass.server.proxies import Proxies
@@ -113,6 +114,8 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     auth.install(app)
     if isinstance(registration, MailConfirmation):
         _empty_before_the_end(app, registration.outbox)
+    if settings.metrics:
+        app.router.routes.append(Metrics(auth.service).route())
     app.router.routes.extend(web_routes(production=settings.is_production))
     add_error_answers(app)
     _add_middlewares(app, settings)

@@ -165,6 +165,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("device_binding")
+    @classmethod
+    def _check_binding(cls, value: str) -> str:
+        if value != "off":  # pretending to bind would be worse than not binding
+            message = "binding sessions to devices is not part of this release: set it to off"
+            raise ValueError(message)
+        return value
+
     @field_validator("rate_limit_login")
     @classmethod
     def _check_limits(cls, value: str) -> str:
