@@ -171,7 +171,7 @@ async def a_site(database_url: str, **settings: object) -> AsyncIterator[Site]:
             "registration": "confirm",
             "smtp_url": f"smtp://{mail.host}:{mail.port}?from=batonpass@example.com",
         }
-        loaded = load_settings(**{**options, **settings})
+        loaded = load_settings(_env_file=None, **{**options, **settings})
         clock = MovableClock()
         app = build_app(loaded, clock)
         auth = build_auth(loaded)
