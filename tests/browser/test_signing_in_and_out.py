@@ -7,6 +7,8 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.support.live_server import EMAIL, PASSWORD, LiveServer
 from tests.support.visits import (
+    FIREFOX,
+    SAFARI,
     cookies,
     expect_sessions,
     expect_signed_in,
@@ -17,11 +19,6 @@ from tests.support.visits import (
     log_out_button,
 )
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
-SAFARI = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
-)
 NEW_PASSWORD = "eleven purple kettles on a hill"
 
 STORED = """async () => ({
