@@ -18,7 +18,7 @@ from batonpass.http.edge import OriginOf, request_origin
 HSTS: Final = "max-age=31536000; includeSubDomains"  # a year; never preload: that cannot be undone
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
-# What a page could ask for and ours never does. Of names that it does not know Chromium complains on
+# What a page could ask for and ours never does. Of names it does not know Chromium complains on
 # every page: on Linux bluetooth and web-share are such.
 _FEATURES: Final = (
     "accelerometer",
