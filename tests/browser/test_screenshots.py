@@ -81,9 +81,7 @@ class Viewer(NamedTuple):
 @asynccontextmanager
 async def viewing(browser: Browser, server: LiveServer, look: str) -> AsyncIterator[Viewer]:
     """Open a tab that looks so, and note what its console complains of."""
-    context = await browser.new_context(
-        base_url=server.url, reduced_motion="reduce", **LOOKS[look]
-    )
+    context = await browser.new_context(base_url=server.url, reduced_motion="reduce", **LOOKS[look])
     await context.add_init_script(VIOLATIONS)
     complaints: list[str] = []
     page = await context.new_page()

@@ -1,6 +1,6 @@
 """A page with nothing but the built client in it, for what no page of the app does.
 
-Like the server's other pages it is served by the server, so the client's requests go to its own origin.
+It is served by the server, so that the client's requests go to its own origin.
 """
 
 from collections.abc import Sequence

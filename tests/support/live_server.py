@@ -275,5 +275,5 @@ def running(
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something is so, asking again and again; it is the test's failure if it is not."""
     with anyio.fail_after(PATIENCE_SECONDS):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - a browser tells nobody of its cookie jar
             await anyio.sleep(0.02)

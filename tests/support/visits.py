@@ -4,7 +4,6 @@ from playwright.async_api import BrowserContext, Cookie, Locator, Page, expect
 
 from tests.support.live_server import EMAIL, PASSWORD
 
-
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SAFARI = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
