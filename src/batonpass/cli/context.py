@@ -14,6 +14,7 @@ from batonpass.origins import Origin
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.app import build_auth
+from batonpass.server.engines import dispose
 from batonpass.server.settings import Settings, load_settings
 from batonpass.server.users import User
 
@@ -58,6 +59,7 @@ def run_on(
             return await deed(auth)
         finally:
             await auth.stop()
+            await dispose(auth.database.engine)
 
     return asyncio.run(whole())
 

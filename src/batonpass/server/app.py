@@ -16,7 +16,7 @@ from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.accounts import Accounts, MailConfirmation
 from batonpass.server.cors import Cors
-from batonpass.server.engines import build_engine
+from batonpass.server.engines import build_engine, dispose
 from batonpass.server.faults import Faults, add_error_answers
 from batonpass.server.headers import SecurityHeaders
 from batonpass.server.logging import RequestIds, configure
@@ -97,6 +97,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             yield
         finally:
             passwords.close()
+            await dispose(auth.database.engine)
             logger.info("sys_shutdown")
 
     app = FastAPI(

@@ -44,6 +44,14 @@ def asyncpg_dsn(url: URL) -> str:
     return dsn.render_as_string(hide_password=False)
 
 
+async def dispose(engine: Engine | AsyncEngine) -> None:
+    """Close the engine's connections, so that the database need not find out by itself."""
+    if isinstance(engine, AsyncEngine):
+        await engine.dispose()
+    else:
+        engine.dispose()
+
+
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
