@@ -84,6 +84,10 @@ class House:
         self._opened.append(service)
         return service
 
+    def forget(self, service: AuthService) -> None:
+        """Leave the stopping of a process to whoever asks for this."""
+        self._opened.remove(service)
+
     async def add_user(self) -> UUID:
         """Add somebody to the users table."""
         user_id = uuid4()
