@@ -36,6 +36,24 @@ function firstPaint(): Plugin {
   };
 }
 
+/** The API's page of the server: Swagger UI from its package, under names that stay. */
+function apiDocs(): Plugin {
+  const files = {
+    "api-docs.js": new URL("src/app/api-docs.js", import.meta.url),
+    "swagger-ui-bundle.js": import.meta.resolve("swagger-ui-dist/swagger-ui-bundle.js"),
+    "swagger-ui.css": import.meta.resolve("swagger-ui-dist/swagger-ui.css"),
+  };
+  return {
+    name: "batonpass:api-docs",
+    buildStart() {
+      if (this.environment.mode !== "build") return;
+      for (const [fileName, url] of Object.entries(files)) {
+        this.emitFile({ type: "asset", fileName, source: readFileSync(new URL(url)) });
+      }
+    },
+  };
+}
+
 const script = (src: string): HtmlTagDescriptor => ({
   tag: "script",
   attrs: { src },
@@ -57,7 +75,7 @@ const BASE = {
 const SERVER = process.env.BATONPASS_SERVER ?? "http://localhost:8000";
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), firstPaint()],
+  plugins: [react(), tailwindcss(), firstPaint(), apiDocs()],
   build: {
     outDir: "../src/batonpass/server/static",
     emptyOutDir: true,

@@ -1,4 +1,4 @@
-"""`batonpass serve` as a process group of its own, as an operator runs it: to be asked, and killed."""
+"""`batonpass serve` as a process group of its own, as an operator runs it: asked, and killed."""
 
 import asyncio
 import os

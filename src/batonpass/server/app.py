@@ -15,6 +15,7 @@ from batonpass.keys import Keys
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.accounts import Accounts, MailConfirmation
+from batonpass.server.api_docs import docs_route
 from batonpass.server.cors import Cors
 from batonpass.server.engines import build_engine, dispose
 from batonpass.server.faults import Faults, add_error_answers
@@ -105,7 +106,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         description=DESCRIPTION,
         version=version("batonpass"),
         lifespan=lifespan,
-        docs_url=None if settings.is_production else "/docs",
+        docs_url=None,  # api_docs.py: FastAPI's own page loads from a foreign host
         redoc_url=None,
         openapi_url=None if settings.is_production else "/openapi.json",
     )
@@ -114,6 +115,8 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     auth.install(app)
     if isinstance(registration, MailConfirmation):
         _empty_before_the_end(app, registration.outbox)
+    if not settings.is_production:
+        app.router.routes.append(docs_route())
     if settings.metrics:
         app.router.routes.append(Metrics(auth.service).route())
     app.router.routes.extend(web_routes(production=settings.is_production))
