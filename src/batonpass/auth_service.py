@@ -67,6 +67,8 @@ T = TypeVar("T")
 Guard = Callable[[Connection], bool]
 Deed = Callable[[Connection], None]
 OnEvent = Callable[[SecurityEvent], None]
+OnVerdict = Callable[[Verdict], None]
+Purge = Callable[[Connection, datetime], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +138,17 @@ class AuthService:
             database, store, Bench(keys.successor, policy), clock, self._after_commit
         )
         self._on_event: list[OnEvent] = []
+        self._on_verdict: list[OnVerdict] = []
+        self._purges: dict[str, Purge] = {}
         self._deeds: set[asyncio.Task[Any]] = set()  # whose callers may have gone
 
     def on_event(self, handler: OnEvent) -> None:
         """Have `handler` told of every security event, after its commit."""
         self._on_event.append(handler)
+
+    def on_verdict(self, handler: OnVerdict) -> None:
+        """Have `handler` told what each refresh token that was presented meant: for counting."""
+        self._on_verdict.append(handler)
 
     async def drain(self) -> None:
         """Answer what was taken in and write what was noted, before the process stops."""
@@ -253,9 +261,14 @@ class AuthService:
 
         Source: RFC 6749 §6; RFC 9700 §4.14.2.
         """
-        token = self._decode(text, transport)
+        try:
+            token = self._decode(text, transport)
+        except RefreshTokenInvalidError:
+            self._tell_verdict(Verdict.INVALID)
+            raise
         request = Request(token, arrived or self.clock.now(), visit.origin, visit.request_id)
         outcome = await self._group_commit.submit(request)
+        self._tell_verdict(outcome.ruling.verdict)
         _raise_unless_answered(outcome)
         if outcome.stored is None or outcome.successor is None:  # refused above
             raise RefreshTokenExpiredError
@@ -471,19 +484,31 @@ class AuthService:
         """Write events that belong to no other deed, and tell the handlers."""
         await self._do(lambda _: (None, Changes(events=list(events))))
 
+    def purge_also(self, name: str, work: Purge) -> None:
+        """Have `purge` delete from one more table; `work` returns how many rows went."""
+        self._purges[name] = work
+
     async def purge(self) -> dict[str, int]:
         """Delete what nobody can need any more; returns how many rows went, by table."""
-        return await self.database.write(
-            lambda connection: self.store.purge(
+        now = self.clock.now()
+
+        def work(connection: Connection) -> dict[str, int]:
+            gone = self.store.purge(
                 connection,
-                self.clock.now(),
+                now,
                 absolute_limit=self.policy.absolute_limit,
                 access_token_lifetime=self.policy.access_token_lifetime,
                 history=self.policy.history,
             )
-        )
+            return gone | {name: purge(connection, now) for name, purge in self._purges.items()}
+
+        return await self.database.write(work)
 
     # --- how -----------------------------------------------------------------------------------
+
+    def _tell_verdict(self, verdict: Verdict) -> None:
+        for handler in self._on_verdict:
+            handler(verdict)
 
     def _decode(self, text: str, transport: Transport) -> RefreshToken:
         token = decode(self._keys.refresh_mac, text)

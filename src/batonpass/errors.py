@@ -6,7 +6,7 @@ error shows a token, a password or a key.
 Source: docs/reference/errors.md; RFC 6750 §3.1 (bearer challenges), RFC 6585 §4 (429).
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class BatonpassError(Exception):
@@ -41,6 +41,11 @@ class BatonpassError(Exception):
 
 class InternalError(BatonpassError):
     """Something nobody foresaw; the request id leads to the log."""
+
+    @classmethod
+    def of_request(cls, request_id: str | None) -> Self:
+        """Name the request, where it has an id."""
+        return cls(None if request_id is None else f"{cls.detail} Request {request_id}.")
 
 
 class ConfigurationError(BatonpassError):

@@ -1,8 +1,6 @@
 """The schema's history, on both databases."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +9,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from batonpass.errors import ConfigurationError, StoreUnavailableError
 from batonpass.server import migrations
+from batonpass.server.engines import build_engine
 from batonpass.server.models import metadata
+from tests.server.together import run_together
 
-PROCESSES = 4
 Ask = Callable[[str], None]
 TABLES = {"alembic_version", *metadata.tables}
 
@@ -79,14 +79,10 @@ def test_a_database_of_the_future_says_what_to_do(database_url: str, empty_engin
 def test_processes_that_start_at_once_do_not_disturb_each_other(
     database_url: str, empty_engine: Engine
 ) -> None:
-    code = "import sys; from batonpass.server import migrations; migrations.upgrade(sys.argv[1])"
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, database_url], stderr=subprocess.PIPE)
-        for _ in range(PROCESSES)
-    ]
-    said = [process.communicate(timeout=60)[1].decode() for process in running]
+    run_together(
+        "from batonpass.server import migrations", "migrations.upgrade(sys.argv[1])", [database_url]
+    )
 
-    assert [process.returncode for process in running] == [0] * PROCESSES, said
     with empty_engine.connect() as connection:
         assert migrations.is_current(connection)
 
@@ -122,3 +118,28 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_database_that_is_away_is_no_traceback(ask: Ask) -> None:
     with pytest.raises(StoreUnavailableError, match=r"cannot be reached"):
         ask("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_a_url_may_say_what_libpq_knows(postgresql_url: str) -> None:
+    url = f"{postgresql_url}?sslmode=prefer&application_name=batonpass"
+
+    migrations.upgrade(url)
+
+    migrations.require_current(url)
+
+
+async def test_the_servers_engine_reads_the_same_urls(postgresql_url: str) -> None:
+    url = f"{postgresql_url}?sslmode=prefer&application_name=batonpass%20test"
+    engine = build_engine(url)
+
+    assert isinstance(engine, AsyncEngine)
+    async with engine.connect() as connection:
+        name = await connection.scalar(text("SELECT current_setting('application_name')"))
+    await engine.dispose()
+
+    assert name == "batonpass test"
+
+
+def test_tls_is_not_given_up_silently(postgresql_url: str) -> None:
+    with pytest.raises(StoreUnavailableError):
+        migrations.upgrade(f"{postgresql_url}?sslmode=require")  # this server has none

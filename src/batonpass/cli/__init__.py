@@ -1,5 +1,6 @@
 """`batonpass`: serve, and look after a server's database. One file per noun."""
 
+import logging
 import sys
 
 import typer
@@ -25,6 +26,8 @@ app.add_typer(sessions.app, name="sessions")
 
 def main() -> None:
     """Run the command line; an error of ours is one clear line and exit code 1."""
+    # What the log would say of it, the error's sentence says; `serve` sets up a log of its own.
+    logging.getLogger("batonpass.storage").addHandler(logging.NullHandler())
     try:
         app()
     except BatonpassError as error:

@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from batonpass.auth_service import Visit
+from batonpass.errors import ConfigurationError
 from batonpass.origins import Origin
 from batonpass.plugin import Batonpass
+from batonpass.server import migrations
 from batonpass.server.app import build_auth
+from batonpass.server.engines import dispose
 from batonpass.server.settings import Settings, load_settings
 from batonpass.server.users import User
 
@@ -21,8 +24,19 @@ VISIT = Visit(origin=Origin(ip=None, device="command line"))
 
 
 def run(deed: Callable[[Batonpass[User]], Awaitable[T]]) -> T:
-    """Run one deed on the environment's database."""
-    return run_on(load_settings(), deed)
+    """Run one deed on the environment's database.
+
+    Raises:
+        ConfigurationError: There is none yet, or its tables are of another version.
+        StoreUnavailableError: It cannot be reached.
+    """
+    settings = load_settings()
+    path = settings.database_path
+    if path is not None and not path.exists():  # connecting would make one that others can read
+        message = f"There is no database {path} yet. Run: batonpass migrate"
+        raise ConfigurationError(message)
+    migrations.require_current(settings.database_url)
+    return run_on(settings, deed)
 
 
 def run_on(
@@ -45,6 +59,7 @@ def run_on(
             return await deed(auth)
         finally:
             await auth.stop()
+            await dispose(auth.database.engine)
 
     return asyncio.run(whole())
 

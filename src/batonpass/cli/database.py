@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-from batonpass.cli.context import run_on
+from batonpass.cli.context import run, run_on
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.diagnosis import Finding, diagnose
@@ -24,7 +24,7 @@ def purge() -> None:
     async def deed(auth: Batonpass[User]) -> dict[str, int]:
         return await auth.service.purge()
 
-    for table, rows in run_on(load_settings(), deed).items():
+    for table, rows in run(deed).items():
         print(f"{table}: {rows} deleted")
 
 

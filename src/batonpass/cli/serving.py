@@ -63,4 +63,6 @@ def _prepare(settings: Settings) -> None:
 
 
 def _shown(host: str) -> str:
-    return "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104 - compared
+    if host in {"127.0.0.1", "0.0.0.0", "::", "::1"}:  # noqa: S104 - compared
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -1,6 +1,6 @@
 """`batonpass sessions`: see and end them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -80,7 +80,10 @@ def revoke(
                 raise NotFoundError(_no_session(session_id))
             await auth.service.revoke_session(stored.user_id, family_id, VISIT)
             return "Session ended."
-        moment = None if before is None else before.replace(tzinfo=auth.clock.now().tzinfo)
+        moment = None if before is None else before.replace(tzinfo=UTC)
+        if moment is not None and moment > auth.clock.now():  # logins to come would be over too
+            message = f"{before} is in the future (UTC): nobody could log in until then."
+            raise InvalidRequestError(message)
         await auth.service.end_everything(VISIT, begun_before=moment)
         return "Every session from before that moment has ended."
 

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 16 * 1024
 _CHANGES_SOMETHING = frozenset({"POST", "DELETE", "PUT", "PATCH"})
-_LENGTH_DIGITS = 12  # the HTTP server has refused what is no number
+_LENGTH_DIGITS = 12  # a terabyte; Python takes quadratic time to read a number of any length
 _COOKIE_READERS = ("/refresh", "/token", "/logout")
 
 
@@ -92,8 +92,9 @@ async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
     except BatonpassError as error:
         return refusal(error)
     except Exception:
-        logger.exception("refresh_failed")
-        return refusal(InternalError())
+        request_id = scope.get("state", {}).get("request_id")
+        logger.exception("refresh_failed", extra={"request_id": request_id})
+        return refusal(InternalError.of_request(request_id))
     return token_answer(edge, scope, answer)
 
 
@@ -128,7 +129,7 @@ def _in_body(body: bytes) -> str | None:
 async def _read_body(scope: Scope, receive: Receive) -> bytes:
     """Read the whole body, which is small, before anything is decided."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and int(value[:_LENGTH_DIGITS]) > MAX_BODY_BYTES:
+        if name == b"content-length" and _announces_too_much(value):
             raise BodyTooLargeError
     chunks: list[bytes] = []
     size = 0
@@ -143,6 +144,12 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+def _announces_too_much(length: bytes) -> bool:
+    if not length.isdigit():  # the HTTP server has refused it; what comes is counted anyway
+        return False
+    return len(length) > _LENGTH_DIGITS or int(length) > MAX_BODY_BYTES
 
 
 class _Replay:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from fastapi.security import OAuth2PasswordBearer
+from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
+from starlette.exceptions import HTTPException
 
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import Guard
@@ -27,6 +28,7 @@ from batonpass.errors import (
 from batonpass.events import SecurityEvent
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
+from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
 from batonpass.http.dependencies import ClaimsDependency
 from batonpass.http.edge import Edge
 from batonpass.http.gate import refresh
@@ -36,6 +38,7 @@ from batonpass.refresh_tokens import Transport
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _JSON_TYPES = ("application/json",)
 _NO_CONTENT = 204
+_BAD_REQUEST = 400
 MAX_EVENTS = 200
 MAX_SENTENCE = 500
 
@@ -83,6 +86,10 @@ class AuthRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 return refusal(InvalidRequestError(_sentence(error)))
+            except HTTPException as error:
+                if error.status_code != _BAD_REQUEST:  # the app's own
+                    raise
+                return refusal(InvalidRequestError())  # a body that cannot be parsed
             except BatonpassError as error:
                 return refusal(error)
 
@@ -114,6 +121,7 @@ def build_router(
     service = edge.service
     router = APIRouter(prefix=edge.prefix, tags=["sessions"], route_class=AuthRoute)
     Signed = Annotated[Claims, Depends(claims)]  # noqa: N806 - a type
+    cookie = Security(_cookie_scheme(edge))
 
     if log_in is not None:
         router.post(
@@ -128,6 +136,7 @@ def build_router(
         summary="Pass the baton on: a new access token and the refresh token's successor",
         response_model=schemas.Token,
         responses=refusals(401, 403, 409, 503),
+        dependencies=[cookie],
     )
     async def refresh_route(request: Request) -> Response:
         return await refresh(edge, request.scope, await request.body())
@@ -138,6 +147,7 @@ def build_router(
         status_code=_NO_CONTENT,
         responses=refusals(403, 503),
         response_class=Response,
+        dependencies=[cookie],
     )
     async def log_out(request: Request, bearer: Annotated[str | None, Depends(scheme)]) -> Response:
         text, transport = await _token_to_end(edge, request)
@@ -297,6 +307,16 @@ async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Trans
         return None, Transport.BODY
     text = content.get("refresh_token") if isinstance(content, dict) else None
     return (text if isinstance(text, str) else None), Transport.BODY
+
+
+def _cookie_scheme(edge: Edge) -> APIKeyCookie:
+    """Describe the refresh cookie to the OpenAPI schema; the edge alone reads it."""
+    return APIKeyCookie(
+        name=PLAIN_REFRESH_TOKEN if edge.cookie_secure is False else SECURE_REFRESH_TOKEN,
+        scheme_name="RefreshCookie",
+        description=f"The refresh token; on plain http the cookie is called {PLAIN_REFRESH_TOKEN}.",
+        auto_error=False,
+    )
 
 
 def _family_id(text: str) -> UUID:

@@ -5,7 +5,7 @@ transaction of the fact they tell.
 """
 
 import hmac
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from batonpass.errors import (
     EmailTakenError,
     InvalidCredentialsError,
     InvalidRequestError,
+    LinkExpiredError,
     RegistrationClosedError,
     SessionRevokedError,
     WrongPasswordError,
@@ -26,14 +27,29 @@ from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending
 from batonpass.server import users
 from batonpass.server.email_addresses import EmailAddress, parse
+from batonpass.server.mail import Letter, Outbox
 from batonpass.server.models import MAX_EMAIL_CHARACTERS
 from batonpass.server.passwords import PasswordHasher, accept_new
+from batonpass.server.registration import RegistrationLinks, finish_letter, taken_letter
 from batonpass.server.throttle import Place, Refusal, Throttle, give_back, knows_block
 from batonpass.server.users import User
 
 _NAME_DIGEST_BYTES = 8  # enough to see that one name fails often, too short to tell which
 
 Details = dict[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MailConfirmation:
+    """What REGISTRATION=confirm needs beside.
+
+    Attributes:
+        links: Make what the mail carries.
+        outbox: Sends it.
+    """
+
+    links: RegistrationLinks
+    outbox: Outbox
 
 
 class Accounts:
@@ -45,7 +61,7 @@ class Accounts:
         passwords: PasswordHasher,
         throttle: Throttle,
         *,
-        registration: Literal["open", "confirm", "closed"],
+        registration: Literal["open", "closed"] | MailConfirmation,
         log_key: bytes,
     ) -> None:
         """Put the parts together.
@@ -54,7 +70,7 @@ class Accounts:
             service: Holds the sessions.
             passwords: Hashes, a bounded number at a time.
             throttle: Counts failures.
-            registration: Who may make an account.
+            registration: Who may make an account: everybody, whoever reads the mail, nobody.
             log_key: Turns the names of failed logins into digests (S-LOG-2).
         """
         self._service = service
@@ -63,11 +79,22 @@ class Accounts:
         self._registration = registration
         self._log_key = log_key
 
-    async def register(self, email_text: str, password: str, visit: Visit) -> User:
-        """Make an account.
+    async def register(
+        self, email_text: str, password: str, visit: Visit, *, origin: str
+    ) -> User | None:
+        """Make an account, or have a mail decide.
 
         The password is judged before the e-mail is looked up, so a weak one tells nothing about
         who is here (S-ENUM-3).
+
+        Args:
+            email_text: As typed.
+            password: As typed.
+            visit: Who asks, from where.
+            origin: Where users see this server: the mail's link leads there.
+
+        Returns:
+            The user; None where the mail decides, whether the e-mail is free or taken (S-ENUM-2).
 
         Raises:
             RegistrationClosedError: Accounts are not made here.
@@ -75,9 +102,13 @@ class Accounts:
             WeakPasswordError: The password is too short, too long or too common.
             RateLimitedError: Too many accounts were asked for from this address.
             EmailTakenError: There is one already.
+            BusyError: Too many passwords or mails are waiting.
         """
-        if self._registration == "closed":
+        how = self._registration
+        if how == "closed":
             raise RegistrationClosedError
+        if isinstance(how, MailConfirmation):
+            how.outbox.require_room()
         email = parse(email_text)
         accepted = accept_new(password, email)
         now = self._service.clock.now()
@@ -89,18 +120,35 @@ class Accounts:
         if isinstance(place, Refusal):
             raise place.error()
         password_hash = await self._passwords.hash(accepted)
-
-        def work(connection: Connection) -> User:
-            user = users.create(connection, email, password_hash, self._service.clock.now())
-            event = self._event(EventName.USER_CREATED, user.id, visit)
-            self._service.store.add_events(connection, [event])
-            return user
-
+        if isinstance(how, MailConfirmation):
+            links = how.links
+            how.outbox.post(
+                lambda: self._answer_by_mail(links, email, password_hash, visit, origin=origin)
+            )
+            return None
         try:
-            return await self._service.database.write(work)
+            return await self._create(email, password_hash, visit)
         except EmailTakenError:
             await self._note_registration_on_existing(email, visit)
             raise
+
+    async def finish_registration(self, token: str, visit: Visit) -> User:
+        """Make the account of a link from a mail.
+
+        Raises:
+            RegistrationClosedError: Accounts are not made here.
+            LinkExpiredError: The link is over, was used, or is none of ours.
+        """
+        how = self._registration
+        if how == "closed":
+            raise RegistrationClosedError
+        if not isinstance(how, MailConfirmation):
+            raise LinkExpiredError
+        found = how.links.open(token, self._service.clock.now())
+        try:
+            return await self._create(found.email, found.password_hash, visit)
+        except EmailTakenError as error:
+            raise LinkExpiredError from error  # by this link or, meanwhile, by another
 
     async def log_in(self, name: str, password: str, visit: Visit) -> User:
         """Find the user whose name and password these are.
@@ -186,6 +234,51 @@ class Accounts:
         return user
 
     # --- how -----------------------------------------------------------------------------------
+
+    async def _create(self, email: EmailAddress, password_hash: str, visit: Visit) -> User:
+        def work(connection: Connection) -> User:
+            user = users.create(connection, email, password_hash, self._service.clock.now())
+            event = self._event(EventName.USER_CREATED, user.id, visit)
+            self._service.store.add_events(connection, [event])
+            return user
+
+        return await self._service.database.write(work)
+
+    async def _answer_by_mail(
+        self,
+        links: RegistrationLinks,
+        email: EmailAddress,
+        password_hash: str,
+        visit: Visit,
+        *,
+        origin: str,
+    ) -> Letter | None:
+        """Look the e-mail up, off the request's path, and write what its owner gets to read."""
+        now = self._service.clock.now()
+
+        def work(connection: Connection) -> tuple[User | None, Place | Refusal]:
+            # One transaction that writes, free or taken: what comes next waits for it as long.
+            user = users.find_by_email(connection, email)
+            place = self._throttle.take_mail(connection, account=email.canonical, now=now)
+            events = []
+            if user is not None:
+                events.append(self._event(EventName.REGISTER_ON_EXISTING, user.id, visit))
+            if isinstance(place, Refusal):
+                user_id = None if user is None else user.id
+                details: Details = {
+                    "name": self._digest(email.canonical),
+                    "bucket": place.bucket.value,
+                }
+                events.append(self._event(EventName.RATE_LIMIT_EXCEEDED, user_id, visit, details))
+            self._service.store.add_events(connection, events)
+            return user, place
+
+        user, place = await self._service.database.write(work)
+        if isinstance(place, Refusal):
+            return None
+        if user is not None:  # to the owner's mailbox: who typed a look-alike has another one
+            return taken_letter(origin, user.email, now)
+        return finish_letter(origin, email, links.seal(email, password_hash, now), now)
 
     async def _find_taking_place(
         self, account: str, email: EmailAddress | None, visit: Visit

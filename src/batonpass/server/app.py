@@ -5,26 +5,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from typing import Any, Literal
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from batonpass.clock import Clock
+from batonpass.errors import ConfigurationError
 from batonpass.keys import Keys
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
-from batonpass.server.accounts import Accounts
-from batonpass.server.engines import build_engine
+from batonpass.server.accounts import Accounts, MailConfirmation
+from batonpass.server.cors import Cors
+from batonpass.server.engines import build_engine, dispose
 from batonpass.server.faults import Faults, add_error_answers
 from batonpass.server.headers import SecurityHeaders
 from batonpass.server.logging import RequestIds, configure
+from batonpass.server.mail import Outbox
+from batonpass.server.metrics import Metrics
 from batonpass.server.models import metadata, users
 from batonpass.server.passwords import PasswordHasher
 from batonpass.server.proxies import Proxies
+from batonpass.server.registration import RegistrationLinks
 from batonpass.server.routes import Readiness, build_health, build_router
 from batonpass.server.settings import Settings, load_settings
 from batonpass.server.throttle import Limit, Throttle
+from batonpass.server.throttle import purge as purge_throttle
 from batonpass.server.users import User
 from batonpass.server.web import web_routes
 
@@ -37,12 +42,13 @@ Authorize with an e-mail and its password; the refresh token stays in a cookie n
 # security.md §3
 REGISTRATIONS_IN_PRODUCTION = Limit(20, timedelta(hours=1))
 CONFIRMATIONS = Limit(10, timedelta(minutes=15))
+LETTERS = Limit(10, timedelta(hours=1))  # more would be a nuisance that strangers can make
 
 
 def build_auth(settings: Settings, clock: Clock | None = None) -> Batonpass[User]:
     """Put the library on the settings' database."""
     proxies = Proxies(settings.proxy_networks)
-    return Batonpass(
+    auth: Batonpass[User] = Batonpass(
         build_engine(settings.database_url),
         metadata,
         user=users,
@@ -59,6 +65,8 @@ def build_auth(settings: Settings, clock: Clock | None = None) -> Batonpass[User
         origin_of=proxies.origin_of,
         clock=clock,
     )
+    auth.service.purge_also("throttle", purge_throttle)
+    return auth
 
 
 def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -71,12 +79,14 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         login=settings.login_limits,
         registration=REGISTRATIONS_IN_PRODUCTION if settings.is_production else None,
         confirmation=CONFIRMATIONS,
+        mail=LETTERS,
     )
+    registration = _registration(settings)
     accounts = Accounts(
         auth.service,
         passwords,
         throttle,
-        registration=settings.registration,
+        registration=registration,
         log_key=keys.log,
     )
 
@@ -87,6 +97,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             yield
         finally:
             passwords.close()
+            await dispose(auth.database.engine)
             logger.info("sys_shutdown")
 
     app = FastAPI(
@@ -101,6 +112,10 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(build_router(auth, accounts))
     app.include_router(build_health(_readiness(auth)))
     auth.install(app)
+    if isinstance(registration, MailConfirmation):
+        _empty_before_the_end(app, registration.outbox)
+    if settings.metrics:
+        app.router.routes.append(Metrics(auth.service).route())
     app.router.routes.extend(web_routes(production=settings.is_production))
     add_error_answers(app)
     _add_middlewares(app, settings)
@@ -114,19 +129,41 @@ def build_app_from_environment() -> FastAPI:
     return build_app(settings)
 
 
+def _registration(settings: Settings) -> Literal["open", "closed"] | MailConfirmation:
+    """Read REGISTRATION.
+
+    Raises:
+        ConfigurationError: It wants mail, and there is nowhere to send it.
+    """
+    if settings.registration != "confirm":
+        return settings.registration
+    server = settings.smtp_server
+    if server is None:
+        message = "BATONPASS_SMTP_URL is not set, and REGISTRATION=confirm sends mail."
+        raise ConfigurationError(message)
+    return MailConfirmation(RegistrationLinks(settings.secrets), Outbox(server))
+
+
+def _empty_before_the_end(app: FastAPI, outbox: Outbox) -> None:
+    """Have letters under way arrive while the database is still there: they look users up in it."""
+    around = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        async with around(app) as state:
+            try:
+                yield state
+            finally:
+                await outbox.aclose()
+
+    app.router.lifespan_context = lifespan
+
+
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
-    # From the outside in: request ids, security headers, CORS, the gate (already innermost, so
-    # what is appended comes behind it), faults.
-    app.user_middleware.append(Middleware(Faults))
+    # From the outside in: request ids, security headers, CORS, faults, the gate (already there).
+    app.add_middleware(Faults)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_credentials=True,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-ID"],
-        )
+        app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(SecurityHeaders, https=settings.cookie_secure is True)
     app.add_middleware(RequestIds)
 

@@ -44,7 +44,7 @@ async def diagnose(settings: Settings, auth: Batonpass[User]) -> list[Finding]:
         if settings.is_production or not one.setting.endswith(("SECRET_KEY", "DATABASE_URL"))
     ]
     findings += _notes(settings)
-    findings += [finding async for finding in _about_database(auth)]
+    findings += [finding async for finding in _about_database(settings, auth)]
     return findings
 
 
@@ -74,7 +74,16 @@ def _notes(settings: Settings) -> list[Finding]:
     return [Finding(False, *rest) for applies, *rest in notes if applies]  # noqa: FBT003 - a row
 
 
-async def _about_database(auth: Batonpass[User]) -> AsyncIterator[Finding]:
+async def _about_database(settings: Settings, auth: Batonpass[User]) -> AsyncIterator[Finding]:
+    path = settings.database_path
+    if path is not None and not path.exists():  # looking into it would make it
+        yield Finding(
+            is_unsafe=True,
+            subject="database",
+            problem="There is none yet.",
+            cure="Run: batonpass migrate",
+        )
+        return
     try:
         current = await auth.database.read(migrations.is_current)
         time = await auth.database.read(auth.store.database_time)

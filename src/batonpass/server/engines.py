@@ -21,12 +21,35 @@ def build_engine(url: str) -> Engine | AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
     return create_async_engine(
-        parsed.set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_SIZE,
         pool_timeout=CONNECT_SECONDS,
-        connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+        connect_args={
+            "dsn": asyncpg_dsn(parsed),
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+        },
     )
+
+
+def asyncpg_dsn(url: URL) -> str:
+    """Return the URL for asyncpg's own parser, which knows libpq's parameters.
+
+    SQLAlchemy would hand them on by their names, and `?sslmode=require`, which every hosted
+    PostgreSQL has in its URL, is no argument of asyncpg's.
+    """
+    query = {"sslmode" if name == "ssl" else name: value for name, value in url.query.items()}
+    dsn = url.set(drivername="postgresql", query=query)
+    return dsn.render_as_string(hide_password=False)
+
+
+async def dispose(engine: Engine | AsyncEngine) -> None:
+    """Close the engine's connections, so that the database need not find out by itself."""
+    if isinstance(engine, AsyncEngine):
+        await engine.dispose()
+    else:
+        engine.dispose()
 
 
 def _sqlite(url: URL) -> Engine:

@@ -1,6 +1,7 @@
 """What nobody foresaw: one answer in the documented shape, with the id that leads to the log.
 
-Innermost of the middlewares, so that CORS and security headers stand on a 500 as well.
+Around the gate and within CORS, so that a fault of the gate's own is answered too, and the$
+headers of CORS and security stand on a 500 as well.
 """
 
 import logging
@@ -48,8 +49,7 @@ class Faults:
                 raise
             request_id = scope.get("state", {}).get("request_id")
             logger.exception("request_failed", extra={"request_id": request_id})
-            response = refusal(InternalError(f"{InternalError.detail} Request {request_id}."))
-            await response(scope, receive, send)
+            await refusal(InternalError.of_request(request_id))(scope, receive, send)
 
 
 def add_error_answers(app: FastAPI) -> None:

@@ -18,11 +18,11 @@ from batonpass.http.edge import OriginOf, request_origin
 HSTS: Final = "max-age=31536000; includeSubDomains"  # a year; never preload: that cannot be undone
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
-# What a page could ask for and ours never does. Names that Chromium does not know it complains of.
+# What a page could ask for and ours never does. Of names it does not know Chromium complains on
+# every page: on Linux bluetooth and web-share are such.
 _FEATURES: Final = (
     "accelerometer",
     "autoplay",
-    "bluetooth",
     "camera",
     "clipboard-read",
     "clipboard-write",
@@ -46,7 +46,6 @@ _FEATURES: Final = (
     "serial",
     "storage-access",
     "usb",
-    "web-share",
     "window-management",
     "xr-spatial-tracking",
 )

@@ -18,6 +18,7 @@ from batonpass.server.accounts import Accounts
 from batonpass.server.users import User
 
 _CREATED = 201
+_ACCEPTED = 202
 _MAX_RAW = 8192  # what is longer is refused by the rules; this only bounds what they look at
 
 
@@ -26,6 +27,18 @@ class Registration(BaseModel):
 
     email: str = Field(max_length=_MAX_RAW)
     password: str = Field(max_length=_MAX_RAW)
+
+
+class RegistrationFinish(BaseModel):
+    """A link's token."""
+
+    token: str = Field(max_length=_MAX_RAW)
+
+
+class Mailed(BaseModel):
+    """What decides is in a mail."""
+
+    detail: str = "A mail is on its way. It says how to go on."
 
 
 class PasswordAgain(BaseModel):
@@ -73,10 +86,28 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         summary="Create an account",
         status_code=_CREATED,
         response_model=Account,
-        responses=refusals(403, 409, 415, 422, 429, 503),
+        responses={
+            _ACCEPTED: {"model": Mailed, "description": "REGISTRATION=confirm: a mail decides"},
+            **refusals(403, 409, 415, 422, 429, 503),
+        },
     )
     async def register(form: Registration, request: Request) -> Response:
-        user = await accounts.register(form.email, form.password, edge.visit(request.scope))
+        scope = request.scope
+        origin = edge.own_origin or edge.origin_of(scope)
+        user = await accounts.register(form.email, form.password, edge.visit(scope), origin=origin)
+        if user is None:
+            return JsonResponse(Mailed().model_dump(), status_code=_ACCEPTED)
+        return JsonResponse(_account(user).model_dump(mode="json"), status_code=_CREATED)
+
+    @router.post(
+        "/register/finish",
+        summary="Create the account of a link from a mail (REGISTRATION=confirm)",
+        status_code=_CREATED,
+        response_model=Account,
+        responses=refusals(403, 410, 415, 422, 503),
+    )
+    async def finish_registration(form: RegistrationFinish, request: Request) -> Response:
+        user = await accounts.finish_registration(form.token, edge.visit(request.scope))
         return JsonResponse(_account(user).model_dump(mode="json"), status_code=_CREATED)
 
     @router.post(

@@ -9,16 +9,25 @@ Source: docs/reference/settings.md.
 import difflib
 import logging
 import os
+import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import (
+    IPv4Network,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+)
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,20 +42,35 @@ from batonpass.policy import (
     SESSIONS_PER_USER,
     Policy,
 )
+from batonpass.server.mail import SmtpServer
 from batonpass.server.throttle import LoginLimits
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "BATONPASS_"
+ENV_FILE = ".env"
 DEFAULT_LIMITS = "pair=10/15m,address=50/15m,strangers=100/1h"
 MAX_GRACE_SECONDS = 300  # 300 s would give the blind thief 17 % of refreshes (docs/security.md)
 MAX_ACCESS_TOKEN_MINUTES = 24 * 60
+_MAX_DAYS = 36_500  # a century: what is longer has no end, and dates that cannot be written
 _DEVELOPMENT_HISTORY_DAYS = 7.0
 _SECRET_FILE = "batonpass.key"  # noqa: S105 - a file's name
 _OWNER_ONLY = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 Network = IPv4Network | IPv6Network
+# As a browser writes it: lower case, a host beyond ASCII in its xn-- form.
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:(?P<port>\d{1,5}))?"
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_PORT = 65_535
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"afs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+    | {"fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
+)
+_WITH_TLS = frozenset({"require", "verify-ca", "verify-full"})  # prefer and allow may go without
+
 Listed = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -69,17 +93,21 @@ class Settings(BaseSettings):
     """What an operator may choose. The names and defaults are a contract."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
     )
 
     environment: Literal["development", "production"] = "development"
-    database_url: str = "sqlite:///batonpass.db"
+    database_url: str = Field(default="sqlite:///batonpass.db", repr=False)  # holds a password
     secret_key_text: str | None = Field(default=None, alias="BATONPASS_SECRET_KEY", repr=False)
     public_url: str | None = None
-    access_token_expire_minutes: float = Field(default=ACCESS_TOKEN_EXPIRE_MINUTES, gt=0)
-    refresh_token_expire_days: float = Field(default=REFRESH_TOKEN_EXPIRE_DAYS, gt=0)
-    session_max_days: float = Field(default=SESSION_MAX_DAYS, gt=0)
-    refresh_grace_seconds: float = Field(default=REFRESH_GRACE_SECONDS, ge=0)
+    access_token_expire_minutes: float = Field(
+        default=ACCESS_TOKEN_EXPIRE_MINUTES, gt=0, le=_MAX_DAYS * 24 * 60
+    )
+    refresh_token_expire_days: float = Field(default=REFRESH_TOKEN_EXPIRE_DAYS, gt=0, le=_MAX_DAYS)
+    session_max_days: float = Field(default=SESSION_MAX_DAYS, gt=0, le=_MAX_DAYS)
+    refresh_grace_seconds: float = Field(
+        default=REFRESH_GRACE_SECONDS, ge=0, le=_MAX_DAYS * 24 * 3600
+    )
     sessions_per_user: int = Field(default=SESSIONS_PER_USER, ge=1)
     jwt_algorithm: Literal["ES256", "EdDSA", "HS256"] = "ES256"
     jwt_issuer: str = Field(default="batonpass", min_length=1)
@@ -89,11 +117,11 @@ class Settings(BaseSettings):
         default="auto", alias="BATONPASS_COOKIE_SECURE"
     )
     cookie_samesite: Literal["strict", "lax", "none"] = "strict"
-    rotation_history_days: float | None = Field(default=None, ge=0)
+    rotation_history_days: float | None = Field(default=None, ge=0, le=_MAX_DAYS)
     device_binding: Literal["off", "offer", "require"] = "off"
     rate_limit_login: str = DEFAULT_LIMITS
-    registration: Literal["open", "confirm", "closed"] = "open"
     smtp_url: str | None = Field(default=None, repr=False)
+    registration: Literal["open", "confirm", "closed"] = "open"  # after smtp_url, which it needs
     trusted_proxies: Listed = ()
     metrics: bool = False
     log_format: Literal["console", "json"] | None = None
@@ -126,20 +154,51 @@ class Settings(BaseSettings):
             ip_network(one, strict=False)
         return value
 
+    @field_validator("registration")
+    @classmethod
+    def _check_mail(cls, value: str, info: ValidationInfo) -> str:
+        if value == "confirm" and not info.data.get("smtp_url"):
+            message = (
+                "confirm sends mail: set BATONPASS_SMTP_URL (smtp://user:password@host:587), "
+                "or this to open or closed"
+            )
+            raise ValueError(message)
+        return value
+
+    @field_validator("device_binding")
+    @classmethod
+    def _check_binding(cls, value: str) -> str:
+        if value != "off":  # pretending to bind would be worse than not binding
+            message = "binding sessions to devices is not part of this release: set it to off"
+            raise ValueError(message)
+        return value
+
     @field_validator("rate_limit_login")
     @classmethod
     def _check_limits(cls, value: str) -> str:
         LoginLimits.parse(value)
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        SmtpServer.parse(value)
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: str) -> str:
         try:
-            backend = make_url(_standard(value)).get_backend_name()
-        except ArgumentError as error:
+            url = make_url(_standard(value))
+        except (ArgumentError, ValueError) as error:
             message = "it is no database URL: write sqlite:///path or postgresql://…"
             raise ValueError(message) from error
+        backend = url.get_backend_name()
+        if backend == "sqlite" and url.database in {None, "", ":memory:"}:
+            message = "every process needs the same database: name a file, as sqlite:///path"
+            raise ValueError(message)
         if backend not in {"sqlite", "postgresql"}:
             message = f"{backend} is not supported: write sqlite:///path or postgresql://…"
             raise ValueError(message)
@@ -168,6 +227,11 @@ class Settings(BaseSettings):
     def login_limits(self) -> LoginLimits | None:
         """RATE_LIMIT_LOGIN; None: off."""
         return LoginLimits.parse(self.rate_limit_login)
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """Where mail goes out; None: nowhere."""
+        return None if self.smtp_url is None else SmtpServer.parse(self.smtp_url)
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
@@ -217,9 +281,9 @@ class Settings(BaseSettings):
 
     @property
     def database_path(self) -> Path | None:
-        """The database's file; None for PostgreSQL and for a database in memory."""
+        """The database's file; None for PostgreSQL."""
         database = make_url(self.database_url).database if self.is_sqlite else None
-        return None if database in {None, "", ":memory:"} else Path(str(database))
+        return None if database is None else Path(database)
 
 
 def load_settings(**overrides: Any) -> Settings:  # any field of Settings
@@ -233,11 +297,25 @@ def load_settings(**overrides: Any) -> Settings:  # any field of Settings
     except ValidationError as error:
         message = "\n".join(_sentence(one) for one in error.errors(include_input=False))
         raise ConfigurationError(message) from error
-    for name in _unknown_names(os.environ):
-        near = difflib.get_close_matches(name, _names(), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        logger.warning("unknown_setting", extra={"setting": name, "hint": hint.strip()})
+    for name, near in unknown_settings().items():
+        hint = f"Did you mean {near}?" if near else ""
+        logger.warning("unknown_setting", extra={"setting": name, "hint": hint})
     return settings
+
+
+def unknown_settings() -> dict[str, str | None]:
+    """Return the variables of ours that are no settings, each with the name that is nearest."""
+    said = {*os.environ, *dotenv_values(ENV_FILE)}
+    ours = {name for name in said if name.startswith(PREFIX)}
+    unknown = sorted(ours - set(_names()) - {PREFIX + "TEST_POSTGRES"})
+    return {name: _nearest(name) for name in unknown}
+
+
+def _nearest(name: str) -> str | None:
+    # Without the prefix, by which all are alike.
+    known = [one.removeprefix(PREFIX) for one in _names()]
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+    return PREFIX + near[0] if near else None
 
 
 def check_origin(text: str) -> str:
@@ -248,14 +326,13 @@ def check_origin(text: str) -> str:
 
     Source: RFC 6454 §6.2.
     """
-    parts = urlsplit(text)
-    default_port = {"http": 80, "https": 443}.get(parts.scheme)
-    exact = f"{parts.scheme}://{parts.netloc}".lower()
-    if default_port is None or not parts.hostname or exact != text or "*" in text:
+    found = _ORIGIN.fullmatch(text)
+    port = int(found["port"]) if found and found["port"] else None
+    if found is None or (port is not None and not 0 < port <= _MAX_PORT):
         message = f"{text!r} is no exact origin: write for instance https://app.example.com"
         raise ValueError(message)
-    if parts.port == default_port or parts.username is not None:
-        message = f"{text!r} is not what a browser sends: leave out the default port and any user"
+    if port == _DEFAULT_PORTS[found["scheme"]]:
+        message = f"{text!r} is not what a browser sends: leave out :{port}"
         raise ValueError(message)
     return text
 
@@ -288,6 +365,13 @@ def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
             "Set it to the origin that users see.",
         ),
         (
+            settings.registration == "confirm" and not public,
+            "PUBLIC_URL",
+            "is not set, and REGISTRATION=confirm mails links: whoever asks for one would choose, "
+            "by the Host header, where it leads.",
+            "Set it to the origin that users see.",
+        ),
+        (
             public.startswith("http:") and not _is_local(public),
             "PUBLIC_URL",
             "is not https.",
@@ -306,7 +390,7 @@ def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
             "List https origins only.",
         ),
         (
-            any(network.prefixlen == 0 for network in networks),
+            _are_everybody(networks),
             "TRUSTED_PROXIES",
             "trusts everybody.",
             "List the addresses of your proxies.",
@@ -336,16 +420,35 @@ def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
             "Make it shorter, or the other longer.",
         ),
         (
-            settings.secret_key_text is None,
-            "SECRET_KEY",
-            "is not set.",
-            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+            _goes_far_without_tls(settings),
+            "DATABASE_URL",
+            "reaches another machine, perhaps without TLS.",
+            "Add ?sslmode=verify-full (or require) to it.",
         ),
         (
             _is_readable_by_others(settings.database_path),
             "DATABASE_URL",
             "names a file that others on this machine can read.",
             f"Run: chmod 600 {settings.database_path}",
+        ),
+        (
+            network_file_system(settings.database_path) is not None,
+            "DATABASE_URL",
+            "names a file on a network file system, where SQLite's locks do not hold.",
+            "Put it on a local disk, or use PostgreSQL.",
+        ),
+        (
+            (weakness := _weakness_of_secret(settings)) is not None,
+            "SECRET_KEY",
+            f"cannot be used: {weakness}",
+            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+        ),
+        (
+            PREFIX + "SECRET_KEY" in dotenv_values(ENV_FILE)
+            and _is_readable_by_others(Path(ENV_FILE)),
+            "SECRET_KEY",
+            "stands in a file that others on this machine can read.",
+            f"Run: chmod 600 {ENV_FILE}",
         ),
     ]
 
@@ -356,6 +459,9 @@ def read_or_make_secret(path: Path) -> str:
     Raises:
         ConfigurationError: Others can read the file.
     """
+    if not path.parent.is_dir():
+        message = f"{path} cannot be made: there is no folder {path.parent}. Make it."
+        raise ConfigurationError(message)
     if not path.exists():
         mine = path.with_name(f"{path.name}.{os.getpid()}")
         descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
@@ -378,6 +484,60 @@ def _is_readable_by_others(path: Path | None) -> bool:
     return path is not None and path.exists() and bool(path.stat().st_mode & _OTHERS)
 
 
+def _are_everybody(networks: Sequence[Network]) -> bool:
+    # Collapsed, so that two halves are a whole.
+    v4 = [network for network in networks if isinstance(network, IPv4Network)]
+    v6 = [network for network in networks if isinstance(network, IPv6Network)]
+    whole: list[Network] = [*collapse_addresses(v4), *collapse_addresses(v6)]
+    return any(network.prefixlen == 0 for network in whole)
+
+
+def _goes_far_without_tls(settings: Settings) -> bool:
+    if settings.is_sqlite:
+        return False
+    url = make_url(settings.database_url)
+    hosts = [url.host or "", *url.normalized_query.get("host", ())]
+    if all(_is_this_machine(host) for host in hosts):
+        return False
+    modes = [*url.normalized_query.get("sslmode", ()), *url.normalized_query.get("ssl", ())]
+    return not modes or not _WITH_TLS.issuperset(modes)
+
+
+def _is_this_machine(host: str) -> bool:
+    if host in {"", "localhost"} or host.startswith("/"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _weakness_of_secret(settings: Settings) -> str | None:
+    try:
+        parse_secrets(settings.secret_key_text or "")
+    except ConfigurationError as error:
+        return error.detail.removeprefix("SECRET_KEY: ")
+    return None
+
+
+def network_file_system(path: Path | None, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+    """Return the network file system that a file is on, or would be; None: a local disk.
+
+    Args:
+        path: The file; None: there is none.
+        mounts: Where the kernel lists what is mounted.
+    """
+    if path is None or not mounts.is_file():
+        return None
+    target, nearest, kind = path.resolve(), Path("/"), ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        _, point, mounted, *_ = line.split(" ")
+        place = Path(point.replace("\\040", " "))
+        if target.is_relative_to(place) and len(place.parts) >= len(nearest.parts):
+            nearest, kind = place, mounted
+    return kind if kind in _NETWORK_FILE_SYSTEMS else None
+
+
 def _is_local(origin: str) -> bool:
     return urlsplit(origin).hostname in {"localhost", "127.0.0.1", "::1"}
 
@@ -390,11 +550,6 @@ def _standard(url: str) -> str:
 
 def _names() -> list[str]:
     return [field.alias or PREFIX + name.upper() for name, field in Settings.model_fields.items()]
-
-
-def _unknown_names(environment: os._Environ[str]) -> list[str]:
-    ours = {name for name in environment if name.startswith(PREFIX)}
-    return sorted(ours - set(_names()) - {PREFIX + "TEST_POSTGRES"})
 
 
 def _sentence(error: Any) -> str:  # pydantic's ErrorDetails

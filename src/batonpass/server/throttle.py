@@ -54,6 +54,7 @@ class Bucket(StrEnum):
     STRANGERS = "strangers"  # an account, over all blocks that it never logged in from
     REGISTRATION = "registration"  # a block
     CONFIRMATION = "confirmation"  # a session
+    MAIL = "mail"  # an account: letters that strangers can have sent to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Throttle:
         login: LoginLimits | None,
         registration: Limit | None = None,
         confirmation: Limit | None = None,
+        mail: Limit | None = None,
     ) -> None:
         """Take the limits; None: there is none.
 
@@ -171,11 +173,13 @@ class Throttle:
             login: RATE_LIMIT_LOGIN.
             registration: New accounts a block may make; None in development.
             confirmation: Wrong passwords a session may give to /auth/confirm and /auth/password.
+            mail: Letters that anybody may have sent to one e-mail address.
         """
         self._key = key
         self._login = login
         self._registration = registration
         self._confirmation = confirmation
+        self._mail = mail
 
     def take_login(
         self,
@@ -229,6 +233,15 @@ class Throttle:
         return self._take(
             connection, [_Counted(Bucket.CONFIRMATION, (str(family_id),), self._confirmation)], now
         )
+
+    def take_mail(self, connection: Connection, *, account: str, now: datetime) -> Place | Refusal:
+        """Take a place for a letter that somebody unknown has sent to an e-mail address.
+
+        By the address alone: whoever wants to fill a mailbox has many blocks to ask from.
+        """
+        if self._mail is None:
+            return Place()
+        return self._take(connection, [_Counted(Bucket.MAIL, (account,), self._mail)], now)
 
     def _take(
         self, connection: Connection, buckets: Sequence[_Counted], now: datetime

@@ -4,7 +4,7 @@ The pages are routed in the browser, so each path answers with the same index.ht
 Assets carry a hash of their content in their name and are cached for ever.
 """
 
-import mimetypes
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +20,30 @@ PAGES = (
     "/",
     "/login",
     "/register",
+    "/register/finish",
     "/sessions",
     "/sessions/{session_id}",
     "/activity",
     "/settings/{page}",
 )
 LAB = "/lab"  # in development only: it steals tokens before your eyes
+_NAME = re.compile(r"\w[\w.-]{0,199}", re.ASCII)
+# Ours, not the machine's: with nosniff a wrong one keeps the app from starting.
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
 _FOR_EVER = "public, max-age=31536000, immutable"
 _NOT_BUILT = "The web app has not been built. Run: make setup\n"
 
@@ -56,15 +74,23 @@ async def _file(request: Request) -> Response:
 
 
 def _static(folder: Path, name: str, cache_control: str) -> Response:
-    # A path parameter holds no slash; a name with a dot in front, or index.html, is none of these.
-    content = None if name.startswith(".") or name == "index.html" else _read(folder / name)
+    # No slash and no dot in front: nothing outside the folder has such a name.
+    is_ours = _NAME.fullmatch(name) is not None and name != "index.html"
+    content = _read(folder / name) if is_ours else None
     if content is None:
         raise NotFoundError
-    media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    media_type = _TYPES.get(Path(name).suffix, "application/octet-stream")
     return Response(content, media_type=media_type, headers={"Cache-Control": cache_control})
 
 
-@lru_cache(maxsize=256)
 def _read(path: Path) -> bytes | None:
-    """Read a file once; None: there is none."""
-    return path.read_bytes() if path.is_file() else None
+    """Read a file that was built, once; None: there is none, yet."""
+    try:
+        return _read_once(path)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _read_once(path: Path) -> bytes:
+    return path.read_bytes()

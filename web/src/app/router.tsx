@@ -38,6 +38,16 @@ const register = createRoute({
   component: lazyRouteComponent(() => import("../pages/RegisterPage.tsx"), "RegisterPage"),
 });
 
+// Beside the others: whoever is signed in already, perhaps as somebody else, can still finish.
+const finishRegistration = createRoute({
+  getParentRoute: () => root,
+  path: "/register/finish",
+  component: lazyRouteComponent(
+    () => import("../pages/FinishRegistrationPage.tsx"),
+    "FinishRegistrationPage",
+  ),
+});
+
 const privatePages = createRoute({
   getParentRoute: () => root,
   id: "private",
@@ -77,6 +87,7 @@ const password = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     publicPages.addChildren([login, register]),
+    finishRegistration,
     privatePages.addChildren([overview, sessions, session, activity, password]),
   ]),
   defaultPreload: "intent",

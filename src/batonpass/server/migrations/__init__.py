@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from batonpass.errors import ConfigurationError, StoreUnavailableError
+from batonpass.server.engines import asyncpg_dsn
 
 _FOLDER: Final = Path(__file__).parent
 _ADVISORY_LOCK: Final = 0x6261746F6E  # "baton": ours in the one number space of a database
@@ -134,9 +135,9 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, as_only_writer: boo
 
 async def _on_postgresql(url: URL, work: Callable[[Connection], T], *, as_only_writer: bool) -> T:
     engine = create_async_engine(
-        url.set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
         poolclass=NullPool,
-        connect_args={"timeout": _CONNECT_SECONDS},
+        connect_args={"dsn": asyncpg_dsn(url), "timeout": _CONNECT_SECONDS},
     )
     async with AsyncExitStack() as stack:
         with _reaching():

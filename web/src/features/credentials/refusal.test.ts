@@ -8,6 +8,7 @@ test.each([
   [422, "weak_password", { at: "password", text: "Too common." }],
   [409, "email_taken", { at: "email", taken: true }],
   [403, "registration_closed", { at: "form", taken: false }],
+  [410, "link_expired", { at: "form", gone: true }],
   [429, "rate_limited", { at: "form", waitMs: 12_000 }],
   [429, "busy", { at: "form", waitMs: 12_000 }],
   [418, "teapot", { at: "form", text: "Too common." }],

@@ -9,6 +9,8 @@ export interface Refusal {
   readonly waitMs: number | null;
   /** There is an account already: offer to log in to it. */
   readonly taken: boolean;
+  /** The link from the mail opens nothing any more. */
+  readonly gone: boolean;
 }
 
 const refuse = (at: Refusal["at"], text: string, rest: Partial<Refusal> = {}): Refusal => ({
@@ -16,6 +18,7 @@ const refuse = (at: Refusal["at"], text: string, rest: Partial<Refusal> = {}): R
   text,
   waitMs: null,
   taken: false,
+  gone: false,
   ...rest,
 });
 
@@ -38,6 +41,8 @@ export function refusalOf(error: unknown): Refusal {
       return refuse("email", "There is an account with this e-mail already.", { taken: true });
     case "registration_closed":
       return refuse("form", "New accounts are closed here. Ask whoever runs this site.");
+    case "link_expired":
+      return refuse("form", "This link has expired, or was used already.", { gone: true });
     case "rate_limited":
       return refuse("form", "Too many attempts.", {
         waitMs: error.retryAfterMs ?? DEFAULT_WAIT_MS,

@@ -1,0 +1,207 @@
+"""Every page, looked at: pictures in test-artefacts/, nothing on the console, nothing cut off.
+
+The pictures are for people; the tests hold what a machine can see.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
+
+from tests.support.live_server import EMAIL, LiveServer
+from tests.support.visits import (
+    FIREFOX,
+    SAFARI,
+    cookies,
+    expect_activity,
+    expect_sessions,
+    expired_alert,
+    fill_in_login,
+    go_to,
+    log_in,
+)
+from tools.steps import ROOT
+
+PICTURES = ROOT / "test-artefacts" / "pages"
+
+LOOKS: dict[str, dict[str, Any]] = {  # options of `new_context`
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
+    "phone": {
+        "color_scheme": "light",
+        "viewport": {"width": 360, "height": 740},
+        "device_scale_factor": 2,
+        "has_touch": True,
+        "is_mobile": True,
+    },
+    "phone-dark": {
+        "color_scheme": "dark",
+        "viewport": {"width": 360, "height": 740},
+        "device_scale_factor": 2,
+        "has_touch": True,
+        "is_mobile": True,
+    },
+}
+
+VIOLATIONS = """addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+  console.error(`policy: ${violatedDirective} ${blockedURI}`))"""
+
+# What sticks out to the right of the window, outermost first.
+STICKS_OUT = """() => [...document.querySelectorAll("body *")]
+  .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 0.5
+    && !one.closest("[class*=sr-only]"))
+  .map((one) => one.outerHTML.slice(0, 120))
+  .slice(0, 3)"""
+
+
+class Viewer(NamedTuple):
+    """Somebody with a camera."""
+
+    page: Page
+    server: LiveServer
+    look: str
+    complaints: list[str]
+
+    async def picture(self, name: str) -> None:
+        """Take a picture of the page as it stands, and hold it against what every page keeps."""
+        page = self.page
+        await page.evaluate("document.fonts.ready")
+        await page.screenshot(
+            path=PICTURES / f"{name}-{self.look}.png", full_page=True, animations="disabled"
+        )
+        assert await page.title()
+        assert await page.evaluate(STICKS_OUT) == []
+        width = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+        assert await page.evaluate(width) == 0
+        assert self.complaints == []
+
+
+@asynccontextmanager
+async def viewing(browser: Browser, server: LiveServer, look: str) -> AsyncIterator[Viewer]:
+    """Open a tab that looks so, and note what its console complains of."""
+    context = await browser.new_context(base_url=server.url, reduced_motion="reduce", **LOOKS[look])
+    await context.add_init_script(VIOLATIONS)
+    complaints: list[str] = []
+    page = await context.new_page()
+
+    def note(message: ConsoleMessage) -> None:
+        # That an answer was a 401 is written there by the browser, whatever the page does about it.
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield Viewer(page, server, look, complaints)
+    await context.close()
+
+
+@pytest.fixture(params=LOOKS)
+async def viewer(
+    request: pytest.FixtureRequest, browser: Browser, server: LiveServer
+) -> AsyncIterator[Viewer]:
+    """Look at the app in each way."""
+    await server.register()
+    async with viewing(browser, server, request.param) as opened:
+        yield opened
+
+
+async def test_the_pages_outside(viewer: Viewer) -> None:
+    page = viewer.page
+    await page.goto("/register")
+    await expect(page.get_by_role("heading", name="Create account")).to_be_visible()
+    await viewer.picture("register")
+
+    await page.get_by_role("link", name="Log in").click()
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    await viewer.picture("login")
+
+    await page.get_by_label("Email").fill(EMAIL)
+    await page.get_by_label("Password", exact=True).fill("not the one")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await viewer.picture("login-refused")
+
+
+async def test_the_pages_inside(viewer: Viewer) -> None:
+    page = viewer.page
+    await log_in_beside_others(viewer)
+    await viewer.picture("sessions")
+
+    await page.get_by_role("button", name="End session").first.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await viewer.picture("sessions-end-one")
+    await page.get_by_role("button", name="Cancel").click()
+
+    await page.get_by_role("link", name="Safari on iOS").click()
+    await expect(page.get_by_role("heading", name="Safari on iOS")).to_be_visible()
+    await expect(page.get_by_role("cell", name="Logged in").first).to_be_visible()
+    await viewer.picture("session")
+
+    await go_to(page, "Overview")
+    await expect(page.get_by_text("New login.").first).to_be_visible()
+    await expect(page.get_by_text("Nothing unusual")).to_be_visible()
+    await viewer.picture("overview")
+
+    await go_to(page, "Activity")
+    await expect_activity(page)
+    await viewer.picture("activity")
+
+    await page.get_by_role("button", name="Account").click()
+    await expect(page.get_by_text("Signed in as")).to_be_visible()
+    await viewer.picture("account-menu")
+
+    await page.get_by_role("link", name="Change password").click()
+    await expect(page.get_by_label("Current password")).to_be_visible()
+    await viewer.picture("change-password")
+
+    await page.goto("/sessions/nobody-knows-it")
+    await expect(page.get_by_role("heading", name="No such session")).to_be_visible()
+    await viewer.picture("no-such-session")
+
+
+async def test_the_pages_in_trouble(viewer: Viewer) -> None:
+    page, server = viewer.page, viewer.server
+    stolen_session = await log_in_beside_others(viewer)
+    stolen = (await cookies(page.context))["refresh_token"]["value"]
+    server.expire_access_tokens()
+    with server.wire.losing("/auth/refresh"):
+        await go_to(page, "Activity")
+        await expect(page.get_by_text("Can't reach the server.")).to_be_visible()
+        await viewer.picture("unreachable")
+    await page.get_by_role("button", name="Try now").click()
+    await expect_activity(page)
+
+    server.expire_access_tokens()  # from here on what was stolen has been left behind
+    await page.reload()
+    await expect_activity(page)
+    thief = {"Cookie": f"refresh_token={stolen}", "User-Agent": "curl/8.5.0"}
+    answer = await server.post("/auth/refresh", headers=thief)
+    assert answer.json()["code"] == "refresh_reused"
+    await page.goto(f"/sessions/{stolen_session}")
+    await expect(expired_alert(page)).to_be_visible()
+    await viewer.picture("expired")
+
+    await expired_alert(page).get_by_role("link", name="Log in").click()
+    await fill_in_login(page)
+    await expect(page.get_by_text("An old copy of this session was used.")).to_be_visible()
+    await viewer.picture("session-stolen")
+
+    await go_to(page, "Activity")
+    await expect_activity(page)
+    await viewer.picture("activity-after-a-theft")
+
+
+async def log_in_beside_others(viewer: Viewer) -> str:
+    """Log in, in an account that is in use on two other devices; return the session's id."""
+    page, server = viewer.page, viewer.server
+    server.advance(minutes=-53 * 60)
+    await server.log_in_elsewhere(FIREFOX)
+    server.advance(minutes=52 * 60 + 13)
+    await server.log_in_elsewhere(SAFARI)
+    server.advance(minutes=47)
+    await log_in(page, "/sessions")
+    await expect_sessions(page)
+    link = page.get_by_role("heading", level=2).get_by_role("link").first
+    return str(await link.get_attribute("href")).rpartition("/")[2]

@@ -1,0 +1,290 @@
+"""What the pages show is what happens: the app of the README runs, its curl lines are answered.
+
+The README's server story is played against the real server's app; its diagram, by the real rules.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient, Response
+from sqlalchemy.orm import Session
+
+from batonpass import Batonpass, Clock
+from batonpass.http.edge import Edge
+from batonpass.server import migrations
+from batonpass.server.app import build_app
+from batonpass.server.settings import load_settings
+from tests.docs.pages import ROOT, code_blocks, pages
+from tests.support.families import GRACE, POLICY, T0
+from tests.support.logins import Login
+
+README = ROOT / "README.md"
+SECRET = "6f1d8e90b3a75c24d1e8f7a6059b3c42e7d60a91f58c2b34d0e96a7f1b83c5d2"
+PASSWORD = "a long walk at noon"
+SETTLED = 2 * GRACE + timedelta(seconds=1)
+
+# Pages whose Python stands alone or is run by a test here; another must be given its test.
+RUN_HERE = {README}
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """Serve an app as uvicorn does, heartbeat included; give a client of it."""
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app), base_url="http://localhost:8000") as client,
+    ):
+        yield client
+
+
+# --- the app of the README ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Run the README's Python, block after block, in an empty folder; give its names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_KEY", SECRET)
+    names: dict[str, Any] = {"__name__": "readme"}
+    for number, block in enumerate(code_blocks(README, "python")):
+        exec(compile(block, f"README.md, block {number}", "exec"), names)  # noqa: S102 - our own
+    names["Base"].metadata.create_all(names["engine"])
+    with Session(names["engine"]) as db:
+        hashed = names["passwords"].hash(PASSWORD)
+        db.add(names["Account"](email="ada@example.com", password_hash=hashed))
+        db.commit()
+    yield names
+    names["engine"].dispose()
+
+
+async def test_the_app_of_the_readme_logs_in_refreshes_and_finds_the_thief(
+    readme: dict[str, Any],
+) -> None:
+    auth: Batonpass[Any] = readme["auth"]
+    async with serving(readme["app"]) as client:
+        form = {"username": "ada@example.com", "password": PASSWORD}
+        logged_in = await client.post("/auth/token", data=form)
+        stolen = dict(client.cookies)
+        assert logged_in.status_code == 200
+        assert (await client.get("/me", headers=_bearer(logged_in))).json() == "ada@example.com"
+
+        renewed = await client.post("/auth/refresh")
+        assert (await client.get("/me", headers=_bearer(renewed))).json() == "ada@example.com"
+        auth.clock.follow(auth.clock.now() + SETTLED)
+        assert (await client.post("/auth/refresh")).json()["generation"] == 2
+
+        client.cookies.clear()
+        client.cookies.update(stolen)
+        replayed = await client.post("/auth/refresh")
+
+        assert (replayed.status_code, replayed.json()["code"]) == (401, "refresh_reused")
+        refused = await client.get("/me", headers=_bearer(renewed))
+        assert (refused.status_code, refused.json()["reason"]) == (401, "reused")
+
+
+@pytest.mark.parametrize("form", [
+    pytest.param({"username": "ada@example.com", "password": "wrong"}, id="a wrong password"),
+    pytest.param({"username": "eve@example.com", "password": PASSWORD}, id="an unknown name"),
+    pytest.param({"username": "eve@example.com", "password": "nobody's password"},
+                 id="an unknown name with the password that nobody has"),
+])  # fmt: skip
+async def test_the_app_of_the_readme_lets_nobody_else_in(
+    readme: dict[str, Any], form: dict[str, str]
+) -> None:
+    async with serving(readme["app"]) as client:
+        refused = await client.post("/auth/token", data=form)
+
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+
+
+def test_it_is_ten_lines() -> None:
+    block = code_blocks(README, "python")[1]
+    ours = block.partition('@app.get("/me")')[0]
+
+    lines = [line for line in ours.splitlines() if line.strip() and "import" not in line]
+
+    assert len(lines) <= 10
+
+
+def test_every_page_with_python_has_its_test() -> None:
+    assert {page for page in pages() if code_blocks(page, "python")} == RUN_HERE
+
+
+# --- "Steal a token yourself" ------------------------------------------------------------------
+
+
+class Shell:
+    """Understands the README's few commands, and answers them by the real server's app."""
+
+    def __init__(self, client: AsyncClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._jars: dict[str, dict[str, str]] = {}
+
+    async def run(self, command: str) -> str:
+        """Run one command; return what it prints."""
+        program, *words = shlex.split(command)
+        match program, words:
+            case "curl", _:
+                return await self._curl(words)
+            case "cp", [source, target]:
+                self._jars[target] = dict(self._jars[source])
+            case "sleep", [seconds]:
+                self._clock.follow(self._clock.now() + timedelta(seconds=int(seconds)))
+            case _:
+                pytest.fail(f"the README uses a command that is not known here: {command}")
+        return ""
+
+    async def _curl(self, words: list[str]) -> str:
+        options = {"-X": "GET", "-b": "", "-c": "", "-H": ""}
+        data: list[str] = []
+        url = ""
+        ahead = iter(words)
+        for word in ahead:
+            if word == "-d":
+                data.append(next(ahead))
+            elif word in options:
+                options[word] = next(ahead)
+            elif word != "-s":
+                url = word
+        method = "POST" if data else options["-X"]
+        headers = dict([options["-H"].split(": ")]) if options["-H"] else {}
+        if data and not headers:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if options["-b"]:
+            jar = self._jars[options["-b"]]
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
+        path = url.removeprefix("localhost:8000")
+        self._client.cookies.clear()
+        response = await self._client.request(method, path, headers=headers, content="&".join(data))
+        if options["-c"]:
+            self._jars.setdefault(options["-c"], {}).update(_cookies(response))
+        return response.text
+
+
+@pytest.fixture
+async def shell(sqlite_url: str) -> AsyncIterator[Shell]:
+    """The server as `make run` starts it, on an empty database."""
+    migrations.upgrade(sqlite_url)
+    settings = load_settings(database_url=sqlite_url, BATONPASS_SECRET_KEY=SECRET, _env_file=None)
+    app = build_app(settings)
+    async with serving(app) as client:
+        yield Shell(client, _clock_of(app))
+
+
+async def test_the_curl_lines_are_answered_as_the_readme_says(shell: Shell) -> None:
+    told = list(_commands(code_blocks(README, "console")))
+    assert sum(command.startswith("curl") for command, _ in told) == 6
+
+    for command, printed in told:
+        answered = await shell.run(command)
+
+        assert _matches(answered, printed), f"{command}\nprints {answered}\nand not {printed}"
+
+
+async def test_a_lost_answer_keeps_the_reader_of_the_readme_signed_in(shell: Shell) -> None:
+    register, log_in = (
+        command for command, _ in _commands(code_blocks(README, "console")) if " -d " in command
+    )
+    await shell.run(register)
+    await shell.run(log_in)
+    keep_the_jar = "curl -s -b owner.jar -X POST localhost:8000/auth/refresh"
+
+    await shell.run(keep_the_jar)
+    await shell.run(f"sleep {8 * 3600}")
+
+    assert json.loads(await shell.run(keep_the_jar))["generation"] == 2
+
+
+# --- the diagram -------------------------------------------------------------------------------
+
+
+def test_the_diagram_tells_what_the_rules_do() -> None:
+    (diagram,) = code_blocks(README, "mermaid")
+    login = Login(POLICY, T0)
+    tokens = {0: login.first_token}
+    now = T0
+    told = []
+
+    for line in diagram.splitlines():
+        asked = re.match(r"\s*[ABT]->>S: token (\d)(.*)", line)
+        answered = re.match(r"\s*S--[>x]+[ABT]: (.*)", line)
+        if asked:
+            now += timedelta(hours=1) if "hour" in asked[2] else timedelta(seconds=1)
+            answer = login.present(tokens[int(asked[1])], now)
+            if answer.token is not None:
+                tokens[answer.token.generation] = answer.token
+            told.append("refused" if answer.token is None else f"token {answer.token.generation}")
+        elif answered:
+            expected = re.match(r"token \d", answered[1])
+            assert told[-1] == (expected[0] if expected else "refused"), line
+
+    assert told == ["token 1", "token 1", "token 2", "token 3", "refused", "refused"]
+
+
+# --- the React lines ---------------------------------------------------------------------------
+
+
+def test_the_names_that_the_pages_import_are_exported() -> None:
+    (block,) = code_blocks(README, "tsx")
+    sources = {
+        "@batonpass/client": ROOT / "packages/client/src/index.ts",
+        "@batonpass/client/axios": ROOT / "packages/client/src/axios.ts",
+        "@batonpass/react": ROOT / "packages/react/src/index.ts",
+    }
+    imported = re.findall(r'import \{ (.+) \} from "(@batonpass/[\w/]+)"', block)
+
+    assert {module for _, module in imported} == set(sources)
+    for names, module in imported:
+        exported = sources[module].read_text(encoding="utf-8")
+        for name in names.split(", "):
+            assert re.search(rf"export\b[^;]*\b{name}\b", exported), name
+
+
+# --- how ---------------------------------------------------------------------------------------
+
+
+def _bearer(answer: Response) -> dict[str, str]:
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def _cookies(response: Response) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for header in response.headers.get_list("set-cookie"):
+        found.update({name: morsel.value for name, morsel in SimpleCookie(header).items()})
+    return found
+
+
+def _commands(blocks: list[str]) -> Iterator[tuple[str, str]]:
+    """Split terminal sessions into commands and what they print."""
+    for block in blocks:
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = part.partition("\n")
+            yield command, printed.strip()
+
+
+def _matches(answered: str, printed: str) -> bool:
+    """Compare JSON by its fields; what the page cuts short ("…") is compared that far."""
+    if not printed:
+        return not answered
+    said: dict[str, object] = json.loads(printed)
+    real: dict[str, object] = json.loads(answered)
+    return list(said) == list(real) and all(
+        isinstance(real[name], str) if str(value).endswith("…") else real[name] == value
+        for name, value in said.items()
+    )
+
+
+def _clock_of(app: FastAPI) -> Clock:
+    (edge,) = [one.kwargs["edge"] for one in app.user_middleware if "edge" in one.kwargs]
+    assert isinstance(edge, Edge)
+    return edge.service.clock

@@ -1,0 +1,42 @@
+"""A page with nothing but the built client in it, for what no page of the app does.
+
+It is served by the server, so that the client's requests go to its own origin.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from playwright.async_api import Page
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from tools.steps import ROOT
+
+_PAGE = Path(__file__).parent.parent / "browser" / "client_page" / "index.html"
+# Its own scripts are written into it, as the app's never are.
+_POLICY = "default-src 'self'; script-src 'self' 'unsafe-inline'"
+
+
+def client_page_routes() -> Sequence[BaseRoute]:
+    """Serve the page, the packages' builds and axios as npm has them."""
+    return [
+        Route("/client-page", _page),
+        Route("/client-page/axios.js", _axios),
+        Mount("/client-page/client", StaticFiles(directory=ROOT / "packages/client/dist")),
+    ]
+
+
+async def open_client_page(page: Page) -> None:
+    """Open it, and wait until its scripts have run; nobody is signed in by that."""
+    await page.goto("/client-page")
+    await page.wait_for_function("() => Boolean(window.api)")
+
+
+async def _page(_request: Request) -> Response:
+    return FileResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
+
+
+async def _axios(_request: Request) -> Response:
+    return FileResponse(ROOT / "node_modules/axios/dist/esm/axios.js")
