@@ -16,7 +16,7 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -35,6 +35,9 @@ SETTINGS = settings(
     max_examples=400 if FUZZ else 20,
     stateful_step_count=40 if FUZZ else 20,
     deadline=None,
+    phases=set(Phase)
+    if FUZZ
+    else {Phase.explicit, Phase.reuse, Phase.generate},  # shrinks for minutes
     suppress_health_check=list(HealthCheck),
 )
 
