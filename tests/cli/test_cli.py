@@ -1,0 +1,156 @@
+"""The command line: each command with its output, and each mistake as one clear line."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import PASSWORD, SECRET_KEY, a_server
+
+EMAIL = "ada@example.com"
+
+
+class Shell:
+    """Runs `batonpass` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Work in `folder`."""
+        self.folder = folder
+
+    def __call__(self, *words: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
+        """Run a command: its exit code, what it printed, what it complained of."""
+        ours = {f"BATONPASS_{name}": value for name, value in settings.items()}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("BATONPASS_")}
+        done = subprocess.run(
+            [sys.executable, "-c", "from batonpass.cli import main; main()", *words],
+            cwd=self.folder,
+            input=stdin,
+            env={**kept, "BATONPASS_SECRET_KEY": SECRET_KEY, "COLUMNS": "200", **ours},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_without_a_database_each_command_says_what_to_run_and_makes_none(shell: Shell) -> None:
+    for words in (("users", "list"), ("sessions", "list"), ("purge",)):
+        code, out, err = shell(*words)
+
+        assert (code, out) == (1, "")
+        assert err == "batonpass: There is no database batonpass.db yet. Run: batonpass migrate\n"
+    assert shell("doctor")[0] == 1
+    assert not (shell.folder / "batonpass.db").exists()
+
+
+def test_a_database_out_of_reach_is_one_line(shell: Shell) -> None:
+    code, out, err = shell("users", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+
+    assert (code, out) == (1, "")
+    assert err == "batonpass: The database of BATONPASS_DATABASE_URL cannot be reached.\n"
+
+
+def test_users_are_added_listed_and_refused(shell: Shell) -> None:
+    assert shell("migrate")[0] == 0
+
+    added = shell("users", "add", EMAIL, stdin=PASSWORD + "\n")
+    twice = shell("users", "add", EMAIL, stdin=PASSWORD + "\n")
+    weak = shell("users", "add", "bob@example.com", stdin="short\n")
+    unknown = shell("users", "disable", "nobody@example.com")
+    listed = json.loads(shell("users", "list", "--json")[1])
+
+    assert added == (0, f"Added {EMAIL}.\n", "")
+    for code, out, err in (twice, weak, unknown):
+        assert (code, out) == (1, "")
+        assert err.startswith("batonpass: ")
+        assert err.count("\n") == 1
+    assert [(user["email"], user["is_active"]) for user in listed] == [(EMAIL, True)]
+
+
+async def test_an_operator_sees_and_ends_sessions(shell: Shell) -> None:
+    async with a_server(f"sqlite:///{shell.folder / 'batonpass.db'}") as server:
+        client = await server.signed_in()
+        session_id = (await client.get("/auth/me")).json()["session_id"]
+
+        async def run(*words: str) -> tuple[int, str, str]:
+            return await asyncio.to_thread(shell, *words)
+
+        shown = await run("sessions", "show", session_id, "--json")
+        ahead = await run("sessions", "revoke", "--before", "2999-01-01")
+        ended = await run("sessions", "revoke", session_id)
+        refused = await client.post("/auth/refresh")
+
+    assert [one["kind"] for one in json.loads(shown[1])] == ["created"]
+    assert ahead[:2] == (1, "")
+    assert "in the future" in ahead[2]
+    assert ended == (0, "Session ended.\n", "")
+    assert refused.json()["code"] == "refresh_revoked"
+
+
+async def test_disabling_a_user_ends_their_sessions(shell: Shell) -> None:
+    async with a_server(f"sqlite:///{shell.folder / 'batonpass.db'}") as server:
+        client = await server.signed_in()
+
+        done = await asyncio.to_thread(shell, "users", "disable", EMAIL)
+        refused = await client.post("/auth/refresh")
+
+    assert done == (0, f"Disabled {EMAIL}; sessions ended: 1.\n", "")
+    assert refused.json()["reason"] == "user_disabled"
+
+
+def test_which_sessions_to_revoke_must_be_said(shell: Shell) -> None:
+    shell("migrate")
+
+    assert shell("sessions", "revoke")[0] == 1
+    assert shell("sessions", "revoke", "--all", "--user", EMAIL)[0] == 1
+
+
+def test_openapi_prints_both_security_schemes(shell: Shell) -> None:
+    code, out, _ = shell("openapi")
+
+    assert code == 0
+    schemes = json.loads(out)["components"]["securitySchemes"]
+    assert {(one["type"], one.get("in")) for one in schemes.values()} == {
+        ("oauth2", None),
+        ("apiKey", "cookie"),
+    }
+
+
+def test_help_explains_each_command_and_a_wrong_word_is_an_error(shell: Shell) -> None:
+    code, out, _ = shell("--help")
+
+    assert code == 0
+    for name in ("serve", "openapi", "migrate", "doctor", "purge", "users", "sessions"):
+        assert any(name in line and len(line.split()) > 3 for line in out.splitlines()), name
+    assert shell("nonsense")[0] == 2
+
+
+@pytest.mark.parametrize(("setting", "value"), [
+    ("COOKIE_SECURE", "false"),
+    ("RATE_LIMIT_LOGIN", "off"),
+    ("REFRESH_GRACE_SECONDS", "301"),
+    ("ACCESS_TOKEN_EXPIRE_MINUTES", "1441"),
+    ("TRUSTED_PROXIES", "0.0.0.0/0"),
+    ("COOKIE_SAMESITE", "none"),
+    ("CORS_ORIGINS", "http://app.example"),
+    ("CORS_ORIGINS", "*"),
+    ("REFRESH_TOKEN_EXPIRE_DAYS", "31"),
+    ("PUBLIC_URL", "http://app.example"),
+    ("SECRET_KEY", "weak"),
+])  # fmt: skip
+def test_s_ops_1_production_does_not_start(shell: Shell, setting: str, value: str) -> None:
+    code, _, err = shell("serve", "--port", "0", ENVIRONMENT="production", **{setting: value})
+
+    assert code == 1
+    assert f"BATONPASS_{setting}" in err
+    assert "Traceback" not in err
