@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.support.live_server import EMAIL, PASSWORD, LiveServer
+from tests.support.live_server import EMAIL, PASSWORD, LiveServer, until
 from tests.support.visits import (
     FIREFOX,
     SAFARI,
@@ -113,8 +113,12 @@ async def test_after_a_logout_back_shows_nothing_private(
     text = await page.locator("body").inner_text()
     assert EMAIL not in text
     assert "This device" not in text
-    assert await cookies(context) == {}
+    await until(lambda: _is_empty(context))  # the page does not wait for the server's answer
     await context.close()
+
+
+async def _is_empty(context: BrowserContext) -> bool:
+    return await cookies(context) == {}
 
 
 @pytest.mark.usefixtures("account")
