@@ -35,7 +35,7 @@ SETTINGS = settings(
     max_examples=400 if FUZZ else 20,
     stateful_step_count=40 if FUZZ else 20,
     deadline=None,
-    derandomize=not FUZZ,  # the same histories in every run; `HYPOTHESIS_PROFILE=fuzz` looks for more
+    derandomize=not FUZZ,  # the same histories in every run; the profile "fuzz" looks for more
     phases=set(Phase)
     if FUZZ
     else {Phase.explicit, Phase.reuse, Phase.generate},  # shrinks for minutes
