@@ -2,6 +2,11 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 /** Node has real Web Locks and a real BroadcastChannel: no browser is imitated here. */
 const config: ViteUserConfig = defineConfig({
-  test: { name: "client", environment: "node", include: ["tests/**/*.test.ts"] },
+  test: {
+    name: "client",
+    environment: "node",
+    restoreMocks: true,
+    include: ["tests/**/*.test.ts"],
+  },
 });
 export default config;

@@ -2,50 +2,29 @@
  * What a user fills in: log in, register, change the password, confirm. Each ends in success or an `ApiError`.
  */
 import { ApiError } from "./errors.ts";
-import type { Token } from "./machine.ts";
-import { type Post, submit } from "./requests.ts";
-import { readToken } from "./tokens.ts";
-import type { Host, Session } from "./types.ts";
+import { type Answer, asJson, type Post } from "./requests.ts";
+import type { Session } from "./types.ts";
 
 type Forms = Pick<Session, "login" | "register" | "changePassword" | "confirm">;
 
 export interface FormsContext {
-  readonly host: Host;
-  readonly authUrl: string;
-  readonly timeoutMs: number;
-  readonly family: () => string | null;
-  readonly wake: () => void;
-  readonly locked: <T>(work: () => Promise<T>) => Promise<T>;
+  /** @throws ApiError */
+  readonly submit: (route: string, request: Post) => Promise<Answer>;
+  /** As `submit`, where the answer is a token: from then on it is ours. @throws ApiError */
+  readonly adopt: (route: string, request: Post) => Promise<void>;
   readonly session: () => Session;
-  /** To be called first; what it returns adopts the token, unless a logout came between. */
-  readonly beginLogin: () => (token: Token) => Promise<void>;
 }
 
-export function createForms(context: FormsContext): Forms {
-  const { host, authUrl, timeoutMs } = context;
-
-  /** Under the lock, so that no tab refreshes while the cookie changes hands. */
-  async function adopt(route: string, request: Post): Promise<void> {
-    context.wake();
-    const finish = context.beginLogin();
-    await context.locked(async () => {
-      const askedAt = host.now();
-      const { status, json } = await submit(host, authUrl + route, timeoutMs, request);
-      const token = readToken(json, askedAt, context.family());
-      if (!token) throw new ApiError(status, "unexpected", "The server gave an unexpected answer.");
-      await finish(token);
-    });
-  }
-
+export function createForms({ submit, adopt, session }: FormsContext): Forms {
   /** With the bearer token; once more after a refresh, outside the lock, which that needs itself. */
-  async function adoptSignedIn(route: string, body: Record<string, string>): Promise<void> {
-    const session = context.session();
-    const token = await session.token({ minLife: true });
+  async function adoptSignedIn(route: string, form: Record<string, string>): Promise<void> {
+    const body = asJson(form);
+    const token = await session().token({ minLife: true });
     try {
       await adopt(route, { body, token });
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      const again = await session.refused({ sentWith: token, code: error.code });
+      const again = await session().refused({ sentWith: token, code: error.code });
       if (again === null) throw error;
       await adopt(route, { body, token: again });
     }
@@ -58,9 +37,7 @@ export function createForms(context: FormsContext): Forms {
       }),
 
     async register({ email, password }) {
-      const { status, json } = await submit(host, `${authUrl}/register`, timeoutMs, {
-        body: { email, password },
-      });
+      const { status, json } = await submit("/register", { body: asJson({ email, password }) });
       return status === 201
         ? { status: "created", id: String(json?.id), email: String(json?.email) }
         : { status: "mailed" };

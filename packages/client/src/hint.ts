@@ -2,7 +2,7 @@
  * The readable cookie beside the real one: `<8 characters that name the family>.<generation>`, set by each
  * token answer. It is worth nothing to a thief; to us it tells, under the lock, what other tabs have done.
  */
-import type { Token } from "./machine.ts";
+import type { SessionEvent, Token } from "./machine.ts";
 import type { Host } from "./types.ts";
 
 export interface Hint {
@@ -18,52 +18,55 @@ const PREFIXED = `__Host-${NAME}`;
 /** Written by a logout, so that one that could not reach the server is not forgotten with the page. */
 const LOGGED_OUT = "logged-out";
 
-/** Longer than any session: Chromium allows 400 days. */
-const FOREVER_SECONDS = 400 * 24 * 3_600;
+/** 400 days, as long as Chromium allows: longer than any session. */
+const FOREVER_SECONDS = 34_560_000;
 
 /** What the cookie says; null where there is none, or nothing readable in it. */
 export function readHint(host: Host): Hint | null {
-  const raw = names(host)
-    .map((name) => cookieValue(name, host.readCookies()))
-    .find((value) => value !== null);
+  const [, raw = ""] = find(host);
   if (raw === LOGGED_OUT) return { raw, family: null, generation: 0 };
-  const [, family, generation] = /^([\w-]+)\.(\d+)$/.exec(raw ?? "") ?? [];
-  return raw && family ? { raw, family, generation: Number(generation) } : null;
+  const [, family, generation] = /^([\w-]+)\.(\d+)$/.exec(raw) ?? [];
+  return family ? { raw, family, generation: Number(generation) } : null;
 }
 
 /** Leave word that a logout is under way; the server's answer to it clears the cookie, a login replaces it. */
 export function writeLoggedOut(host: Host): void {
-  for (const name of names(host)) {
-    if (cookieValue(name, host.readCookies()) === null) continue;
-    const secure = name === PREFIXED ? "; Secure" : "";
-    host.writeCookie(
-      `${name}=${LOGGED_OUT}; Path=/; SameSite=Strict; Max-Age=${FOREVER_SECONDS}${secure}`,
-    );
+  const [name] = find(host);
+  if (!name) return;
+  const secure = name === PREFIXED ? "; Secure" : "";
+  host.writeCookie(
+    `${name}=${LOGGED_OUT}; Path=/; SameSite=Strict; Max-Age=${FOREVER_SECONDS}${secure}`,
+  );
+}
+
+/** Name and value. Over https only the prefixed one is surely the server's; over http that one may be left from https. */
+function find(host: Host): readonly string[] {
+  const pairs = host
+    .readCookies()
+    .split("; ")
+    .map((cookie) => cookie.split("="));
+  const named = (name: string) => pairs.find(([key]) => key === name);
+  const [plain, prefixed] = [named(NAME), named(PREFIXED)];
+  const isHttps = host.location()?.href.startsWith("https:");
+  return (isHttps ? (prefixed ?? plain) : (plain ?? prefixed)) ?? [];
+}
+
+/** An older cookie of the same session: a late answer put it back. */
+export const wentBack = (hint: Hint, token: Token): boolean =>
+  hint.family === familyOf(token) && hint.generation < token.generation;
+
+/** What the cookie tells a page that holds this token; null: nothing new. `restored`: from the back/forward cache. */
+export function newsFrom(hint: Hint | null, token: Token, restored: boolean): SessionEvent | null {
+  if (hint?.family === null) return { type: "logged-out-in-tab" };
+  if (token.hint === null) return null; // nothing to hold it against
+  // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is
+  // over, and the next refresh says so.
+  if (!hint) return restored ? { type: "logged-out-in-tab" } : null;
+  if (hint.family !== familyOf(token)) {
+    return restored ? { type: "strange-cookie" } : { type: "refresh-needed", usable: false };
   }
-}
-
-/** Over https only the prefixed one is surely the server's; over http that one may be left from https. */
-function names(host: Host): readonly string[] {
-  return host.location()?.href.startsWith("https:") ? [PREFIXED, NAME] : [NAME, PREFIXED];
-}
-
-function cookieValue(name: string, cookies: string): string | null {
-  const pair = cookies.split("; ").find((cookie) => cookie.startsWith(`${name}=`));
-  return pair?.slice(name.length + 1) ?? null;
-}
-
-/** What the cookie tells a page that holds this token. */
-export function compareHint(
-  hint: Hint | null,
-  token: Pick<Token, "hint" | "generation">,
-): "as-known" | "logged-out" | "gone" | "another" | "went-back" {
-  if (hint?.family === null) return "logged-out";
-  if (token.hint === null) return "as-known"; // nothing to hold it against
-  if (hint === null) return "gone";
-  if (hint.family !== familyOf(token)) return "another";
   // A later one is another tab's refresh, whose token is on its way.
-  return hint.generation < token.generation ? "went-back" : "as-known";
+  return wentBack(hint, token) ? { type: "refresh-needed", usable: true } : null;
 }
 
-export const familyOf = ({ hint }: Pick<Token, "hint">): string | null =>
-  hint?.split(".")[0] ?? null;
+export const familyOf = ({ hint }: Token): string | null => hint?.split(".")[0] ?? null;

@@ -234,10 +234,6 @@ function whileRefreshing(state: Refreshing, event: LocalEvent): Step {
       return denied(epoch, token, event.ending);
     case "unreachable":
       return unreachable(state, event.retryAfterMs);
-    case "refused-again":
-    case "logout-done":
-    case "retry":
-      return step(state);
     default:
       return whileInNeed(state, event);
   }
@@ -249,25 +245,13 @@ function whileUnreachable(state: Unreachable, event: LocalEvent): Step {
   switch (event.type) {
     case "retry":
       return refreshing({ epoch, token, usable, failures });
-    case "renewed":
-    case "denied":
-    case "unreachable":
-    case "refused-again":
-    case "logout-done":
-      return step(state);
     default:
       return whileInNeed(state, event);
   }
 }
 
 /** What is the same whether a refresh is under way or awaits its next try. */
-function whileInNeed(
-  state: Refreshing | Unreachable,
-  event: Extract<
-    LocalEvent,
-    { type: "unauthorized" | "refresh-needed" | "token-from-tab" | "ended-in-tab" }
-  >,
-): Step {
+function whileInNeed(state: Refreshing | Unreachable, event: LocalEvent): Step {
   const { epoch, token, usable } = state;
   switch (event.type) {
     case "unauthorized": // one more request waits: the refresh serves it too
@@ -278,6 +262,8 @@ function whileInNeed(
       return !token || isNewer(event.token, token) ? adopted(epoch, event.token) : step(state);
     case "ended-in-tab":
       return endedInTab(state, token, event);
+    default:
+      return step(state); // an outcome of another try, or of one request
   }
 }
 

@@ -4,16 +4,18 @@
 import { ApiError } from "./errors.ts";
 import type { Host } from "./types.ts";
 
+const UNEXPECTED = "The server gave an unexpected answer. Please try again.";
+
 export interface Answer {
   readonly status: number;
-  /** The parsed body; null where it is no JSON object. */
+  /** The parsed body; null where it is no JSON. */
   readonly json: Readonly<Record<string, unknown>> | null;
   /** From Retry-After in seconds. (A date would have to be held against a clock that may be wrong.) */
   readonly retryAfterMs: number | null;
 }
 
 export interface Post {
-  readonly body?: URLSearchParams | Readonly<Record<string, unknown>>;
+  readonly body?: BodyInit;
   readonly token?: string | null | undefined;
   /** Ends the request early. */
   readonly signal?: AbortSignal;
@@ -26,30 +28,24 @@ export async function post(
   timeoutMs: number,
   { body, token, signal }: Post = {},
 ): Promise<Answer> {
-  const isForm = body instanceof URLSearchParams;
-  const headers: Record<string, string> = { Accept: "application/json" };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body && !isForm) headers["Content-Type"] = "application/json";
   const timeout = new AbortController();
   const cancel = host.after(timeoutMs, () => timeout.abort());
   try {
     const response = await host.fetch(url, {
       method: "POST",
-      headers,
-      body: body && !isForm ? JSON.stringify(body) : (body ?? null),
-      signal: signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,
+      headers: token ? { Authorization: `Bearer ${token}` } : {},
+      body: body ?? null,
+      signal: AbortSignal.any([timeout.signal, ...(signal ? [signal] : [])]),
       // The answer's cookie is stored although the tab closes meanwhile; with XMLHttpRequest it is lost.
       keepalive: true,
       credentials: "include",
       redirect: "error",
       cache: "no-store",
     });
-    const text = await response.text();
-    const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
     return {
       status: response.status,
-      json: parse(text),
-      retryAfterMs: Number.isNaN(seconds) ? null : seconds * 1_000,
+      json: parse(await response.text()),
+      retryAfterMs: Number(response.headers.get("Retry-After")) * 1_000 || null,
     };
   } finally {
     cancel();
@@ -61,27 +57,23 @@ export async function submit(...request: Parameters<typeof post>): Promise<Answe
   const answer = await post(...request).catch(() => {
     throw new ApiError(0, "unreachable", "The server cannot be reached. Please try again.");
   });
-  if (answer.status >= 200 && answer.status < 300 && (answer.json || answer.status === 204)) {
-    return answer;
-  }
-  throw refusal(answer);
+  const { status, json } = answer;
+  return status >= 200 && status < 300 && (json || status === 204) ? answer : refuse(answer);
 }
 
-export function refusal({ status, json, retryAfterMs }: Answer): ApiError {
-  return new ApiError(
-    status,
-    text(json?.code) ?? "unexpected",
-    text(json?.detail) ?? "The server gave an unexpected answer. Please try again.",
-    retryAfterMs,
-  );
+/** What the server said, where it is one of ours. */
+export function refuse({ status, json, retryAfterMs }: Answer): never {
+  const { code = "unexpected", detail = UNEXPECTED } = json ?? {};
+  throw new ApiError(status, String(code), String(detail), retryAfterMs);
 }
 
-const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+/** A body of JSON, which brings its Content-Type along. */
+export const asJson = (value: unknown): Blob =>
+  new Blob([JSON.stringify(value)], { type: "application/json" });
 
 function parse(body: string): Answer["json"] {
   try {
-    const json: unknown = JSON.parse(body);
-    return json && typeof json === "object" ? (json as Answer["json"]) : null;
+    return JSON.parse(body);
   } catch {
     return null;
   }

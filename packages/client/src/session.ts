@@ -4,12 +4,11 @@
  */
 import { ApiError, type EndCode, type EndReason, SessionExpiredError } from "./errors.ts";
 import { createForms } from "./forms.ts";
-import { compareHint, familyOf, type Hint, readHint, writeLoggedOut } from "./hint.ts";
+import { familyOf, type Hint, newsFrom, readHint, wentBack, writeLoggedOut } from "./hint.ts";
 import { BROWSER } from "./host.ts";
 import {
   type Effect,
   INITIAL,
-  isNewer,
   type SessionEvent,
   type State,
   type Token,
@@ -17,10 +16,10 @@ import {
   transition,
 } from "./machine.ts";
 import { refresh } from "./refresh.ts";
-import { post } from "./requests.ts";
+import { post, refuse, submit } from "./requests.ts";
 import { createReporter } from "./snapshot.ts";
-import { createTabs } from "./tabs.ts";
-import { userIdOf } from "./tokens.ts";
+import { createTabs, type TabEvent } from "./tabs.ts";
+import { readToken, userIdOf } from "./tokens.ts";
 import type { Host, Session, SessionOptions } from "./types.ts";
 import { createWaiting } from "./waiting.ts";
 
@@ -37,17 +36,17 @@ const SPREAD = 0.1;
 const NEARLY_MS = 30_000;
 
 /** A 401 that speaks of the request's own content, not of the token. */
-const NOT_THE_TOKEN: ReadonlySet<string | null> = new Set([
-  "invalid_credentials",
-  "login_required_again",
-]);
+const NOT_THE_TOKEN = /^(invalid_credentials|login_required_again)$/;
+
+/** They speak for themselves: no token goes there. */
+const OWN_ROUTES = ["/refresh", "/token", "/logout", "/register", "/register/finish"];
 
 /** Make the page's session. Touches nothing before `start()` or the first request. */
 export function createSession(options: SessionOptions = {}): Session {
   const host: Host = { ...BROWSER, ...options.host };
   const { authUrl = "/auth", timeoutMs = 8_000, hintCookie = "auto" } = options;
   const tabs = createTabs(host, `batonpass:${authUrl}`);
-  const reporter = createReporter();
+  const { report, face } = createReporter();
   const lockMs = timeoutMs + LOCK_EXTRA_MS;
 
   let state: State = INITIAL;
@@ -70,117 +69,96 @@ export function createSession(options: SessionOptions = {}): Session {
 
   function dispatch(event: SessionEvent): void {
     const before = state;
-    // What the "tell-…" and "post-logout" effects speak of is what the state before had.
     const { state: next, effects } = transition(before, event);
     state = next;
     if (next.name !== before.name) noteChange(next);
-    for (const effect of effects) perform(effect, before, event);
-    reporter.report(next);
+    for (const effect of effects) perform[effect](before);
+    report(state);
   }
 
-  function noteChange(next: State): void {
+  function noteChange({ name }: State): void {
     cancelRetry?.();
-    if (next.name === "authenticated") owed = null; // a login ends what its cookie came from
-    if (next.name === "anonymous" || next.name === "expired") {
-      seenHint = hintNow()?.raw ?? null;
-    }
+    if (name === "authenticated") owed = null; // a login ends what its cookie came from
+    if (isOver(name)) seenHint = hintNow()?.raw ?? null;
   }
 
-  function perform(effect: Effect, before: State, event: SessionEvent): void {
-    switch (effect) {
-      case "refresh":
-        void renew(state.epoch);
-        return;
-      case "serve-waiting":
-        waiting.serve();
-        return;
-      case "schedule-retry":
-        scheduleRetry();
-        return;
-      case "tell-token":
-      case "tell-login":
-        if (state.name === "authenticated") tabs.tellToken(state.token, effect === "tell-login");
-        return;
-      case "tell-ending": {
-        const token = tokenOf(before);
-        if (token && event.type === "denied") tabs.tellEnding(token.sessionId, event.ending);
-        return;
+  /** What "tell-ending" and "post-logout" speak of is what the state `before` had. */
+  const perform: Readonly<Record<Effect, (before: State) => void>> = {
+    refresh: () => void renew(state.epoch),
+    "serve-waiting": waiting.serve,
+    "schedule-retry": () => {
+      if (state.name !== "unreachable") return;
+      cancelRetry = host.after(state.retryInMs * (1 + host.random() * SPREAD), () => {
+        if (!host.isHidden()) dispatch({ type: "retry" }); // else when it is looked at again
+      });
+    },
+    "tell-token": () => {
+      const token = tokenOf(state);
+      if (token) tabs.tell({ type: "token-from-tab", token });
+    },
+    "tell-login": () => {
+      const token = tokenOf(state);
+      if (token) tabs.tell({ type: "signed-in", token, elsewhere: true });
+    },
+    "tell-ending": (before) => {
+      const sessionId = tokenOf(before)?.sessionId;
+      if (sessionId && state.name === "expired") {
+        tabs.tell({ type: "ended-in-tab", sessionId, ending: state.ending });
       }
-      case "tell-logout":
-        tabs.tellLogout();
-        return;
-      case "post-logout":
-        interrupt.abort();
-        interrupt = new AbortController();
-        owed = {
-          token: tokenOf(before)?.accessToken ?? owed?.token ?? null,
-          family: family() ?? owed?.family ?? null,
-        };
-        if (readsHint()) writeLoggedOut(host);
-        return;
-    }
-  }
+    },
+    "tell-logout": () => tabs.tell({ type: "logged-out-in-tab" }),
+    "post-logout": (before) => {
+      interrupt.abort();
+      interrupt = new AbortController();
+      const { token = null, family = null } = owed ?? {};
+      owed = {
+        token: tokenOf(before)?.accessToken ?? token,
+        family: hintNow()?.family ?? family,
+      };
+      if (readsHint()) writeLoggedOut(host);
+    },
+  };
 
-  function scheduleRetry(): void {
-    if (state.name !== "unreachable") return;
-    const spread = 1 + host.random() * SPREAD;
-    cancelRetry = host.after(state.retryInMs * spread, () => {
-      if (!host.isHidden()) dispatch({ type: "retry" }); // else when it is looked at again
-    });
-  }
-
-  /** One refresh under the lock: unless another tab has done it by then. */
+  /** One refresh under the lock: unless another tab has done it by then, or somebody has logged out. */
   function renew(epoch: number): Promise<void> {
     const { signal } = interrupt;
-    const isStillWanted = (): boolean =>
-      state.epoch === epoch && (state.name === "booting" || state.name === "refreshing");
+    const isNeedless = (): boolean =>
+      state.epoch !== epoch || (state.name !== "booting" && state.name !== "refreshing");
     return tabs.locked(lockMs, async () => {
-      if (!isStillWanted() || (await adoptFromTab(isStillWanted))) return;
-      const outcome = await refresh(host, {
-        url: `${authUrl}/refresh`,
-        timeoutMs: timeoutMs - 200, // with the neighbour's answer still less than the lock's time
-        signal,
-        family,
-      });
-      // Within the lock: the next tab finds our token when it asks.
-      dispatch({ ...outcome, epoch });
+      const hint = hintNow();
+      if (!isNeedless() && hint?.family === null) dispatch({ type: "logged-out-in-tab" });
+      if (!isNeedless() && isWorthAsking(hint)) await tabs.ask(isNeedless);
+      if (!isNeedless()) await askServer(epoch, signal);
     });
   }
 
-  /** Whether another tab made the refresh needless: it has a newer token, or it logged out. */
-  async function adoptFromTab(isStillWanted: () => boolean): Promise<boolean> {
-    const mine = tokenOf(state);
-    const hint = hintNow();
-    if (hint?.family === null) {
-      dispatch({ type: "logged-out-in-tab" });
-      return true;
-    }
-    const isOld = hint && mine && compareHint(hint, mine) === "went-back";
-    if (readsHint() && (!hint || hint.raw === mine?.hint || isOld)) return false;
-    const token = await tabs.ask((theirs) =>
-      hint ? theirs.hint === hint.raw : !mine || isNewer(theirs, mine),
-    );
-    if (!isStillWanted()) return true;
-    if (!token) return false;
-    // Another session than ours was begun in that tab, and we slept through it.
-    const isOther = mine !== null && mine.sessionId !== token.sessionId;
-    dispatch(
-      isOther ? { type: "signed-in", token, elsewhere: true } : { type: "token-from-tab", token },
-    );
-    return true;
+  /** Within the lock: the next tab finds our token when it asks. */
+  async function askServer(epoch: number, signal: AbortSignal): Promise<void> {
+    const outcome = await refresh(host, {
+      url: `${authUrl}/refresh`,
+      deadline: host.now() + timeoutMs - 200, // with the neighbour's answer still less than the lock's time
+      signal,
+      family,
+    });
+    const isMissing = outcome.type === "denied" && outcome.ending.code === "refresh_missing";
+    if (isMissing && tokenOf(state)?.generation === 0) warnOfRefusedCookie();
+    dispatch({ ...outcome, epoch });
   }
 
-  async function postLogout(): Promise<void> {
-    const { epoch } = state;
-    await payLogout(LOGOUT_LOCK_MS);
-    dispatch({ type: "logout-done", epoch });
+  /** Whether another tab may have a newer token than ours. */
+  function isWorthAsking(hint: Hint | null): boolean {
+    const mine = tokenOf(state);
+    if (!readsHint()) return true;
+    return hint !== null && hint.raw !== mine?.hint && !(mine && wentBack(hint, mine));
   }
+
+  // ---- logging out
 
   /** Tell the server about a logout; what does not get through stays owed. */
   function payLogout(patienceMs: number): Promise<void> {
     return tabs.locked(patienceMs, async () => {
-      const hint = hintNow();
-      if (hint?.family && hint.family !== owed?.family) owed = null; // somebody has logged in since
+      const now = family();
+      if (now && now !== owed?.family) owed = null; // somebody has logged in since
       if (owed) await sendLogout();
     });
   }
@@ -192,6 +170,27 @@ export function createSession(options: SessionOptions = {}): Session {
     );
     if (answer && answer.status < 300 && owed === debt) owed = null;
   }
+
+  // ---- logging in
+
+  /** Under the lock, so that no tab refreshes while the cookie changes hands. */
+  async function adopt(...[route, request]: Parameters<typeof send>): Promise<void> {
+    wake();
+    const before = logouts;
+    await tabs.locked(lockMs, async () => {
+      const askedAt = host.now();
+      const answer = await send(route, request);
+      const token = readToken(answer.json, askedAt, family()) ?? refuse(answer);
+      if (readsHint() && token.hint === null) warnOfRefusedCookie();
+      if (logouts === before) return dispatch({ type: "signed-in", token, elsewhere: false });
+      owed = { token: token.accessToken, family: family() }; // a logout overtook it
+      await sendLogout();
+      throw new ApiError(0, "logged_out", "You have logged out meanwhile.");
+    });
+  }
+
+  const send = (route: string, request: Parameters<typeof submit>[3]) =>
+    submit(host, authUrl + route, timeoutMs, request);
 
   // ---- the readable cookie
 
@@ -206,43 +205,22 @@ export function createSession(options: SessionOptions = {}): Session {
   const family = (): string | null => hintNow()?.family ?? null;
 
   /** Hold the cookie against what we know: other tabs leave their traces there. */
-  function lookAtCookie(restored: boolean): void {
+  function lookAtCookie(restored = false): void {
     const hint = hintNow();
+    const raw = hint?.raw ?? null;
     const token = tokenOf(state);
-    if (!token) {
-      if (hint?.family && hint.raw !== seenHint) dispatch({ type: "strange-cookie" });
-      return;
-    }
-    const finding = compareHint(hint, token);
-    if (finding === "as-known") seenHint = null;
-    const event = hint && hint.raw === seenHint ? null : cookieEvent(finding, restored);
-    if (!event) return;
-    seenHint = hint?.raw ?? null;
-    dispatch(event);
+    let event: SessionEvent | null = null;
+    if (token) event = newsFrom(hint, token, restored);
+    else if (hint?.family && isOver(state.name)) event = { type: "strange-cookie" };
+    if (event && (raw === null || raw !== seenHint)) dispatch(event);
+    seenHint = event && raw;
   }
 
   // ---- life
 
   function wake(): void {
     if (stop) return;
-    tabs.open({
-      offer: () => {
-        const token = state.name === "authenticated" ? state.token : null;
-        return token && token.expiresAt > host.now() ? token : null;
-      },
-      onToken(token, login) {
-        const mine = family(); // a message from before the last login or logout
-        if (readsHint() && (mine === null || familyOf(token) !== mine)) return;
-        dispatch(
-          login ? { type: "signed-in", token, elsewhere: true } : { type: "token-from-tab", token },
-        );
-      },
-      onEnding: (sessionId, ending) => dispatch({ type: "ended-in-tab", sessionId, ending }),
-      onLogout() {
-        logouts += 1;
-        dispatch({ type: "logged-out-in-tab" });
-      },
-    });
+    tabs.open(hear);
     const unlisten = host.listen((what) => {
       if (owed) void payLogout(lockMs); // the network may be back
       if (what !== "online") lookAtCookie(what === "restored");
@@ -255,7 +233,7 @@ export function createSession(options: SessionOptions = {}): Session {
       stop = null;
     };
     if (booted) {
-      lookAtCookie(false);
+      lookAtCookie();
       dispatch({ type: "retry" });
     } else {
       booted = true;
@@ -268,12 +246,34 @@ export function createSession(options: SessionOptions = {}): Session {
     if (hint?.family === null) {
       owed = { token: null, family: null }; // from before the page was loaded
       void payLogout(lockMs);
-      dispatch({ type: "logged-out-in-tab" });
-    } else if (!hint && hintCookie === true) {
-      dispatch({ type: "logged-out-in-tab" });
-    } else {
-      void renew(state.epoch);
     }
+    if (hint ? hint.family === null : hintCookie === true) dispatch({ type: "logged-out-in-tab" });
+    else void renew(state.epoch);
+  }
+
+  function hear(event: TabEvent | null): void {
+    if (event === null) offerToken();
+    else if ("token" in event) hearToken(event);
+    else {
+      if (event.type === "logged-out-in-tab") logouts += 1;
+      dispatch(event);
+    }
+  }
+
+  function offerToken(): void {
+    if (state.name !== "authenticated" || state.token.expiresAt <= host.now()) return;
+    perform["tell-token"](state);
+  }
+
+  function hearToken(event: Extract<TabEvent, { token: Token }>): void {
+    const { token } = event;
+    const mine = tokenOf(state);
+    const owner = family();
+    // Not where it is from before the last login or logout.
+    if (readsHint() && (owner === null || familyOf(token) !== owner)) return;
+    // Another session than ours was begun in that tab, and we slept through it.
+    const isOther = owner !== null && mine !== null && mine.sessionId !== token.sessionId;
+    dispatch(isOther ? { type: "signed-in", token, elsewhere: true } : event);
   }
 
   function start(): () => void {
@@ -289,25 +289,12 @@ export function createSession(options: SessionOptions = {}): Session {
 
   // ---- requests
 
-  function usableToken(minLife: boolean): Token | null | "wait" {
-    switch (state.name) {
-      case "booting":
-        return "wait";
-      case "authenticated":
-      case "refreshing":
-      case "unreachable": {
-        const { token } = state;
-        if (!token) return "wait";
-        const left = token.expiresAt - host.now();
-        const nearly = Math.min(NEARLY_MS, (token.expiresAt - token.receivedAt) / 4);
-        if (left <= 0 || (minLife && left < nearly)) {
-          dispatch({ type: "refresh-needed", usable: left > 0 });
-          return "wait";
-        }
-        return state.name === "authenticated" || state.usable ? token : "wait";
-      }
-      default:
-        return null;
+  /** Starts a refresh where the token is over, or nearly so and that matters. */
+  function lookAtClock(token: Token, minLife: boolean): void {
+    const left = token.expiresAt - host.now();
+    const nearly = Math.min(NEARLY_MS, (token.expiresAt - token.receivedAt) / 4);
+    if (left <= 0 || (minLife && left < nearly)) {
+      dispatch({ type: "refresh-needed", usable: left > 0 });
     }
   }
 
@@ -319,35 +306,46 @@ export function createSession(options: SessionOptions = {}): Session {
   }
 
   const session: Session = {
+    ...face,
     start,
-    getSnapshot: reporter.getSnapshot,
-    subscribe: reporter.subscribe,
-    on: reporter.on,
-    ready: () => {
-      wake();
-      return reporter.ready();
-    },
     loginUrl,
     retry: () => dispatch({ type: "retry" }),
 
+    ready() {
+      wake();
+      return new Promise((resolve) => {
+        const look = (): void => {
+          const snapshot = face.getSnapshot();
+          if (snapshot.status === "booting") return;
+          unsubscribe();
+          resolve(snapshot);
+        };
+        const unsubscribe = face.subscribe(look);
+        look();
+      });
+    },
+
     async token({ minLife = false, signal } = {}) {
       wake();
-      if (state.name === "authenticated") lookAtCookie(false);
-      const token = usableToken(minLife);
-      return token === "wait" ? waiting.join(signal) : (token?.accessToken ?? null);
+      if (state.name === "authenticated") lookAtCookie();
+      const token = tokenOf(state);
+      if (token) lookAtClock(token, minLife);
+      return waiting.join(tokenOf(state)?.userId ?? null, { minLife, signal });
     },
 
     async refused({ sentWith, code }, signal) {
-      if (NOT_THE_TOKEN.has(code)) return null;
+      if (NOT_THE_TOKEN.test(code ?? "")) return null;
       if (sentWith === null) {
         if (state.name !== "expired") return null;
-        throw expiredError(state.ending);
+        const { code, reason } = state.ending;
+        throw new SessionExpiredError(code as EndCode, reason as EndReason | null, loginUrl());
       }
       const revoked = code === "session_revoked";
       dispatch({ type: "unauthorized", sentWith, revoked, now: host.now() });
-      const owner = userIdOf(sentWith) ?? tokenOf(state)?.userId ?? null;
-      const isVindicated = state.name === "authenticated" && state.token.accessToken === sentWith;
-      return isVindicated ? null : waiting.join(signal, owner, sentWith);
+      return waiting.join(userIdOf(sentWith) ?? tokenOf(state)?.userId ?? null, {
+        sentWith,
+        signal,
+      });
     },
 
     refusedAgain: (sentWith) => dispatch({ type: "refused-again", sentWith }),
@@ -355,68 +353,36 @@ export function createSession(options: SessionOptions = {}): Session {
     covers(url) {
       const page = host.location()?.href;
       const target = URL.parse(url, page);
-      const auth = URL.parse(authUrl, page);
       if (!target || !/^https?:$/.test(target.protocol)) return false;
-      const isRoute = ["/refresh", "/token", "/logout", "/register", "/register/finish"].some(
-        (route) =>
-          auth && target.origin === auth.origin && target.pathname === auth.pathname + route,
+      const bare = target.origin + target.pathname;
+      return (
+        ["", authUrl, ...(options.origins ?? [])].some(
+          (place) => URL.parse(place, page)?.origin === target.origin,
+        ) && !OWN_ROUTES.some((route) => URL.parse(authUrl + route, page)?.href === bare)
       );
-      const origins = [page, auth?.href, ...(options.origins ?? [])].map(
-        (origin) => origin && URL.parse(origin)?.origin,
-      );
-      return !isRoute && origins.includes(target.origin);
     },
 
     async logout() {
       wake();
       logouts += 1;
       dispatch({ type: "logout" });
-      await postLogout();
+      const { epoch } = state;
+      await payLogout(LOGOUT_LOCK_MS);
+      dispatch({ type: "logout-done", epoch });
     },
 
-    ...createForms({
-      host,
-      authUrl,
-      timeoutMs,
-      family,
-      wake,
-      locked: (work) => tabs.locked(lockMs, work),
-      session: () => session,
-      beginLogin: () => {
-        const before = logouts;
-        return async (token) => {
-          if (logouts === before) return dispatch({ type: "signed-in", token, elsewhere: false });
-          owed = { token: token.accessToken, family: family() }; // a logout overtook it
-          await sendLogout();
-          throw new ApiError(0, "logged_out", "You have logged out meanwhile.");
-        };
-      },
-    }),
+    ...createForms({ submit: send, adopt, session: () => session }),
   };
   return session;
-
-  function expiredError({ code, reason }: { code: string; reason: string | null }): Error {
-    return new SessionExpiredError(code as EndCode, reason as EndReason | null, loginUrl());
-  }
 }
 
-/** What to do about what the cookie tells. */
-function cookieEvent(
-  finding: ReturnType<typeof compareHint>,
-  restored: boolean,
-): SessionEvent | null {
-  switch (finding) {
-    case "as-known":
-      return null;
-    case "logged-out":
-      return { type: "logged-out-in-tab" };
-    case "gone":
-      // Only a page from the cache may show what is no longer its user's. Elsewhere the cookie's time is
-      // over, and the next refresh says so.
-      return restored ? { type: "logged-out-in-tab" } : null;
-    case "another":
-      return restored ? { type: "strange-cookie" } : { type: "refresh-needed", usable: false };
-    case "went-back":
-      return { type: "refresh-needed", usable: true };
-  }
+/** Nobody is signed in, and nothing is under way. */
+const isOver = (name: State["name"]): boolean => name === "anonymous" || name === "expired";
+
+/** A login that did not stick would else look like a session that ends after minutes. */
+function warnOfRefusedCookie(): void {
+  // biome-ignore lint/suspicious/noConsole: a mistake of the set-up that nothing else would show
+  console.error(
+    "batonpass: the browser refused the session cookie: see BATONPASS_COOKIE_SECURE (plain http) and BATONPASS_COOKIE_SAMESITE (API on another site)",
+  );
 }

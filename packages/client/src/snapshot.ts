@@ -5,32 +5,35 @@ import type { EndCode, EndReason } from "./errors.ts";
 import { type Ending, type State, tokenOf } from "./machine.ts";
 import type { Session, SessionEvents, SessionSnapshot } from "./types.ts";
 
-type Listener = (event: never) => void;
-
-export interface Reporter extends Pick<Session, "getSnapshot" | "subscribe" | "on" | "ready"> {
+export interface Reporter {
   readonly report: (state: State) => void;
+  readonly face: Pick<Session, "getSnapshot" | "subscribe" | "on">;
 }
+
+type Listener<Event> = (event: Event) => void;
 
 export function createReporter(): Reporter {
   let snapshot: SessionSnapshot = { status: "booting", userId: null };
   /** Whose data the page may hold; undefined until somebody knows. */
   let owner: string | null | undefined;
-  const subscribers = new Set<() => void>();
-  const listeners = new Map<string, Set<Listener>>();
-
-  function emit<Name extends keyof SessionEvents>(name: Name, event: SessionEvents[Name]): void {
-    for (const listener of listeners.get(name) ?? []) call(() => listener(event as never));
-  }
+  const subscribers = new Set<Listener<void>>();
+  const listeners: { readonly [Name in keyof SessionEvents]: Set<Listener<SessionEvents[Name]>> } =
+    {
+      expired: new Set(),
+      unreachable: new Set(),
+      restored: new Set(),
+      "user-changed": new Set(),
+    };
 
   function announce(before: SessionSnapshot, after: SessionSnapshot): void {
     if (after.status === "expired" && before.status !== "expired") {
-      emit("expired", { code: after.code, reason: after.reason });
+      tell(listeners.expired, { code: after.code, reason: after.reason });
     }
     if (after.status === "unreachable" && after.retryInMs > 0) {
-      emit("unreachable", { retryInMs: after.retryInMs });
+      tell(listeners.unreachable, { retryInMs: after.retryInMs });
     }
     if (after.status === "authenticated" && before.status === "unreachable") {
-      emit("restored", { userId: after.userId });
+      tell(listeners.restored, { userId: after.userId });
     }
   }
 
@@ -39,44 +42,25 @@ export function createReporter(): Reporter {
     if (!isKnown || owner === userId) return;
     const previousUserId = owner;
     owner = userId;
-    if (previousUserId !== undefined) emit("user-changed", { userId, previousUserId });
+    if (previousUserId !== undefined) tell(listeners["user-changed"], { userId, previousUserId });
   }
 
-  const subscribe = (listener: () => void): (() => void) => {
-    subscribers.add(listener);
-    return () => subscribers.delete(listener);
-  };
-
   return {
-    getSnapshot: () => snapshot,
-    subscribe,
-
     report(state) {
       const before = snapshot;
       const after = snapshotOf(state);
       if (JSON.stringify(before) === JSON.stringify(after)) return;
       snapshot = after;
-      for (const subscriber of subscribers) call(subscriber);
+      tell(subscribers, undefined);
       announce(before, after);
       announceOwner(after);
     },
 
-    on(name, listener) {
-      const all = listeners.get(name) ?? new Set();
-      listeners.set(name, all.add(listener as Listener));
-      return () => all.delete(listener as Listener);
+    face: {
+      getSnapshot: () => snapshot,
+      subscribe: (listener) => add(subscribers, listener),
+      on: (name, listener) => add(listeners[name] as Set<typeof listener>, listener),
     },
-
-    ready: () =>
-      new Promise((resolve) => {
-        const look = (): void => {
-          if (snapshot.status === "booting") return;
-          unsubscribe();
-          resolve(snapshot);
-        };
-        const unsubscribe = subscribe(look);
-        look();
-      }),
   };
 }
 
@@ -84,33 +68,37 @@ function snapshotOf(state: State): SessionSnapshot {
   const { name: status } = state;
   const userId = tokenOf(state)?.userId ?? null;
   switch (status) {
-    case "booting":
-    case "anonymous":
-    case "logging-out":
-      return { status, userId: null };
-    case "expired": {
-      const { code, reason } = state.ending as Ending<EndCode, EndReason>;
-      return { status, userId: state.userId, code, reason };
-    }
+    case "expired":
+      return { status, userId: state.userId, ...(state.ending as Ending<EndCode, EndReason>) };
     case "unreachable":
       return { status, userId, retryInMs: state.retryInMs };
-    default: {
+    case "authenticated":
+    case "refreshing": {
       const { token } = state;
       // While unreachable each try is a refresh: the face must not flicker.
       return !token || (status === "refreshing" && state.failures > 0)
         ? { status: "unreachable", userId, retryInMs: 0 }
         : { status, userId: token.userId, sessionId: token.sessionId };
     }
+    default:
+      return { status, userId: null };
   }
 }
 
+function add<One>(all: Set<One>, one: One): () => void {
+  all.add(one);
+  return () => all.delete(one);
+}
+
 /** One listener's mistake is not the next one's, nor ours. */
-function call(listener: () => void): void {
-  try {
-    listener();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+function tell<Event>(listeners: Set<Listener<Event>>, event: Event): void {
+  for (const listener of listeners) {
+    try {
+      listener(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 }

@@ -11,18 +11,13 @@ interface Grant {
   readonly generation: number;
 }
 
-/** A token on its way to another tab, whose clock began at another time. */
-export type SentToken = Omit<Token, "receivedAt" | "expiresAt"> & {
-  readonly lifeMs: number;
-};
-
 /**
  * The token in the server's answer; null where it is none, such as a hotel's login page with status 200.
  * Its life counts from `askedAt`: too early is safe.
  */
 export function readToken(json: unknown, askedAt: number, family: string | null): Token | null {
-  const grant = json as Partial<Grant> | null;
-  const { access_token: accessToken, expires_in, session_id: sessionId, generation } = grant ?? {};
+  const grant = (json ?? {}) as Partial<Grant>;
+  const { access_token: accessToken, expires_in, session_id: sessionId, generation } = grant;
   if (!accessToken || !expires_in || !sessionId || generation === undefined) return null;
   return {
     accessToken,
@@ -39,17 +34,16 @@ export function readToken(json: unknown, askedAt: number, family: string | null)
 export function userIdOf(accessToken: string): string | null {
   try {
     const payload = accessToken.split(".")[1] ?? "";
-    const claims = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-    return typeof claims.sub === "string" ? claims.sub : null;
+    const { sub } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    return typeof sub === "string" ? sub : null;
   } catch {
     return null; // not a JWT
   }
 }
 
-export function pack({ receivedAt: _, expiresAt, ...token }: Token, now: number): SentToken {
-  return { ...token, lifeMs: expiresAt - now };
-}
-
-export function unpack({ lifeMs, ...token }: SentToken, now: number): Token {
-  return { ...token, receivedAt: now, expiresAt: now + lifeMs };
-}
+/** A token from a page whose clock is `ms` behind this one's: each began when its page was loaded. */
+export const moved = (token: Token, ms: number): Token => ({
+  ...token,
+  receivedAt: token.receivedAt + ms,
+  expiresAt: token.expiresAt + ms,
+});

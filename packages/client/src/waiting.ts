@@ -7,30 +7,20 @@ import {
   SessionExpiredError,
   SessionUnavailableError,
 } from "./errors.ts";
-import {
-  type Ending,
-  type Refreshing,
-  type State,
-  type Token,
-  tokenOf,
-  type Unreachable,
-} from "./machine.ts";
+import type { Ending, State, Token } from "./machine.ts";
 
-interface Waiter {
-  /** Whose request it is: it must never go out with another's token. */
-  readonly owner: string | null;
+/** What a request needs to go on. */
+export interface Need {
   /** The token that was refused: it does not get that one again. */
-  readonly sentWith: string | null;
-  readonly resolve: (token: string | null) => void;
-  readonly reject: (error: unknown) => void;
+  readonly sentWith?: string | null;
+  /** A token that is nearly over will not do while another is on its way. */
+  readonly minLife?: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Waiting {
-  readonly join: (
-    signal?: AbortSignal,
-    owner?: string | null,
-    sentWith?: string | null,
-  ) => Promise<string | null>;
+  /** The token of `owner`, as soon as there is one; null: go on without. It never is another's. */
+  readonly join: (owner: string | null, need: Need) => Promise<string | null>;
   /** Let go whoever can go on as things stand. */
   readonly serve: () => void;
 }
@@ -40,75 +30,78 @@ export function createWaiting(
   now: () => number,
   loginUrl: () => string,
 ): Waiting {
-  const waiters = new Set<Waiter>();
+  const waiting = new Set<() => void>();
 
-  /** Settles the waiter; false where there is nothing to tell it yet. */
-  function settle(waiter: Waiter, at: State): boolean {
+  /** Undefined: nothing can be said yet. */
+  function answer(owner: string | null, need: Need): string | null | Error | undefined {
+    const at = state();
     switch (at.name) {
       case "booting":
-        return false;
-      case "refreshing":
-        if (waiter.sentWith !== null && isGood(at, waiter)) return serveToken(waiter, at.token);
-        return false;
+        return undefined;
       case "authenticated":
-        return serveToken(waiter, at.token);
+        return give(owner, at.token, need);
+      case "refreshing":
+        return !need.minLife && isGood(at, need) ? give(owner, at.token, need) : undefined;
       case "unreachable":
-        if (isGood(at, waiter)) return serveToken(waiter, at.token);
-        waiter.reject(new SessionUnavailableError(at.retryInMs));
-        return true;
+        return isGood(at, need)
+          ? give(owner, at.token, need)
+          : new SessionUnavailableError(at.retryInMs);
       case "expired":
-        return serveEnding(waiter, at.ending as Ending<EndCode, EndReason>);
-      case "anonymous":
-      case "logging-out":
-        return serveEnding(waiter, { code: "logged_out", reason: null });
+        return refuse(owner, at.ending);
+      default:
+        return refuse(owner, LOGGED_OUT);
     }
   }
 
-  function serveToken(waiter: Waiter, token: Token | null): true {
-    const isAnothers = waiter.owner !== null && waiter.owner !== token?.userId;
-    if (isAnothers) return serveEnding(waiter, { code: "logged_out", reason: null });
-    waiter.resolve(token?.accessToken ?? null);
-    return true;
+  function give(
+    owner: string | null,
+    token: Token | null,
+    { sentWith }: Need,
+  ): string | null | Error {
+    if (owner !== null && owner !== token?.userId) return refuse(owner, LOGGED_OUT);
+    // The same once more: it has been vindicated, and the 401 is the caller's.
+    return token && token.accessToken !== sentWith ? token.accessToken : null;
   }
 
   /** Who asked before anybody knew whether he is signed in goes on as nobody. */
-  function serveEnding(waiter: Waiter, { code, reason }: Ending<EndCode, EndReason>): true {
-    if (waiter.owner === null) waiter.resolve(null);
-    else waiter.reject(new SessionExpiredError(code, reason, loginUrl()));
-    return true;
+  function refuse(owner: string | null, ending: Ending): Error | null {
+    const { code, reason } = ending as Ending<EndCode, EndReason>;
+    return owner === null ? null : new SessionExpiredError(code, reason, loginUrl());
   }
 
   /** The old token will still do: for a late 401, or where only more of its life was wanted. */
-  const isGood = ({ token, usable }: Refreshing | Unreachable, { sentWith }: Waiter): boolean =>
+  const isGood = (
+    { token, usable }: { token: Token | null; usable: boolean },
+    { sentWith }: Need,
+  ): boolean =>
     usable && token !== null && token.accessToken !== sentWith && token.expiresAt > now();
 
   return {
-    join: (signal, owner = tokenOf(state())?.userId ?? null, sentWith = null) =>
+    join: (owner, need) =>
       new Promise((resolve, reject) => {
+        const { signal } = need;
         signal?.throwIfAborted();
         const leave = (): void => {
-          waiters.delete(waiter);
+          waiting.delete(look);
           reject(signal?.reason);
         };
-        const waiter: Waiter = {
-          owner,
-          sentWith,
-          resolve: (token) => {
-            signal?.removeEventListener("abort", leave);
-            resolve(token);
-          },
-          reject: (error) => {
-            signal?.removeEventListener("abort", leave);
-            reject(error);
-          },
+        const look = (): void => {
+          const found = answer(owner, need);
+          if (found === undefined) return;
+          waiting.delete(look);
+          signal?.removeEventListener("abort", leave);
+          if (found instanceof Error) reject(found);
+          else resolve(found);
         };
-        if (settle(waiter, state())) return;
-        waiters.add(waiter);
+        waiting.add(look);
         signal?.addEventListener("abort", leave);
+        look();
       }),
 
     serve() {
-      for (const waiter of waiters) if (settle(waiter, state())) waiters.delete(waiter);
+      for (const look of waiting) look();
     },
   };
 }
+
+const LOGGED_OUT: Ending = { code: "logged_out", reason: null };

@@ -60,6 +60,42 @@ describe("login", () => {
   });
 });
 
+describe("a login that did not stick", () => {
+  const setting = expect.stringContaining("BATONPASS_COOKIE_SECURE");
+
+  test("is told on the console, with the setting's name", async ({ browser }) => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const { session } = browser.open();
+    browser.jar.set = () => browser.jar; // the browser refuses every cookie
+
+    await session.login(ANNA);
+
+    expect(error).toHaveBeenCalledWith(setting);
+  });
+
+  test("is told at the first refresh where the cookie cannot be read", async ({ browser }) => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    const { session, clock, api } = browser.open({ hintCookie: false });
+    browser.jar.set = () => browser.jar;
+    await session.login(ANNA);
+    expect(error).not.toHaveBeenCalled();
+    clock.advance(1_800_000);
+
+    await api.get("/api/items").catch(() => {});
+
+    expect(error).toHaveBeenCalledWith(setting);
+  });
+
+  test("is the only one that is told of", async ({ server, tab }) => {
+    const error = vi.spyOn(console, "error").mockImplementation(() => {});
+    server.expireAccessTokens();
+
+    await tab.api.get("/api/items");
+
+    expect(error).not.toHaveBeenCalled();
+  });
+});
+
 test("register creates an account and does not log in", async ({ browser }) => {
   const { session } = browser.open();
   await session.ready();

@@ -116,22 +116,26 @@ describe("a message from an earlier moment", () => {
     sessionId: "gone",
     generation: 9,
     hint: "gonegone.9",
-    lifeMs: 1_000_000,
+    receivedAt: 0,
+    expiresAt: Number.POSITIVE_INFINITY,
   };
 
-  test.for(["login", "token"])("%s: brings no session back", async (type, { browser, tab }) => {
+  test.for([
+    { type: "signed-in", token, elsewhere: true },
+    { type: "token-from-tab", token },
+  ] as const)("$type: brings no session back", async (event, { browser, tab }) => {
     await tab.session.logout();
 
-    browser.say({ type, token });
+    browser.say(event);
     await new Promise((later) => setTimeout(later, 50));
 
     expect(tab.session.getSnapshot().status).toBe("anonymous");
   });
 
-  test("login: does not displace a newer one", async ({ browser, tab }) => {
+  test("signed-in: does not displace a newer one", async ({ browser, tab }) => {
     const before = tab.session.getSnapshot();
 
-    browser.say({ type: "login", token });
+    browser.say({ type: "signed-in", token, elsewhere: true });
     await new Promise((later) => setTimeout(later, 50));
 
     expect(tab.session.getSnapshot()).toBe(before);
@@ -585,4 +589,21 @@ test("an anonymous page finds the login that it slept through", async ({ browser
   deaf.tell("visible");
 
   await until(() => deaf.session.getSnapshot().userId === ANNA.email);
+});
+
+test("a page that is looked at while it boots asks no second time", async ({
+  server,
+  browser,
+  tab,
+}) => {
+  tab.close();
+  const letGo = server.hold(REFRESH);
+  const { session, tell } = browser.open();
+  await until(() => server.count(REFRESH) === 1);
+
+  tell("visible");
+  letGo();
+
+  await expect(session.ready()).resolves.toMatchObject({ userId: ANNA.email });
+  expect(server.count(REFRESH)).toBe(1);
 });

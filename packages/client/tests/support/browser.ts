@@ -5,6 +5,7 @@
 import axios, { type AxiosInstance } from "axios";
 import { attach } from "../../src/axios.ts";
 import { createSession } from "../../src/session.ts";
+import type { TabEvent } from "../../src/tabs.ts";
 import type { Host, Session, SessionOptions } from "../../src/types.ts";
 import { type Clock, createClock } from "./clock.ts";
 import type { Server } from "./server.ts";
@@ -23,8 +24,8 @@ export interface Tab {
 export interface Browser {
   readonly jar: Map<string, string>;
   online: boolean;
-  /** What a tab of an earlier moment says to the others. */
-  readonly say: (message: unknown) => void;
+  /** What a tab of an earlier moment tells the others. */
+  readonly say: (event: TabEvent) => void;
   readonly open: (options?: SessionOptions) => Tab;
   /** A page whose session nobody has started. */
   readonly openStopped: (options?: SessionOptions) => Omit<Tab, "close">;
@@ -60,9 +61,9 @@ export function startBrowser(server: Server): Browser {
     jar,
     online: true,
 
-    say(message) {
+    say(event) {
       const channel = new BroadcastChannel(`${prefix}batonpass:/auth:1`);
-      channel.postMessage(message);
+      channel.postMessage({ event, at: performance.now() });
       setTimeout(() => channel.close(), 50);
     },
 
