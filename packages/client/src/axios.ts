@@ -13,6 +13,7 @@ import {
   getAdapter,
   type InternalAxiosRequestConfig,
 } from "axios";
+import { codeIn, withToken } from "./attempts.ts";
 import type { Session } from "./types.ts";
 
 /** Lets every request of this axios instance go out with the session's token; returns the instance. */
@@ -34,27 +35,21 @@ export function attach<Instance extends AxiosInstance>(
   return axios;
 }
 
-/** One try, and after a refresh a second one. */
 async function sendWithToken(
   session: Session,
   config: InternalAxiosRequestConfig,
-  send: AxiosAdapter,
+  adapter: AxiosAdapter,
 ): Promise<AxiosResponse> {
   const signal = signalOf(config);
-  const once = isSentOnce(config.data);
-  const token = await session.token({ minLife: once, ...(signal && { signal }) });
-  const first = await attempt(config, send, token);
-  if (first.response?.status !== 401) return first.settle();
-  const decision = session.refused({ sentWith: token, code: await codeOf(first.response) }, signal);
-  if (once) {
-    decision.catch(() => {}); // the refresh goes on for the requests to come
-    return first.settle();
-  }
-  const newer = await decision;
-  if (newer === null) return first.settle();
-  const second = await attempt(config, send, newer);
-  if (second.response?.status === 401) session.refusedAgain(newer);
-  return second.settle();
+  const answer = await withToken(session, {
+    isSentOnce: isStream(config.data),
+    signal,
+    send: (token) => attempt(config, adapter, token),
+    refusal: async ({ response }) =>
+      response?.status === 401 ? await codeOf(response) : undefined,
+    patiently: (wait) => noLongerThan(config, signal, wait),
+  });
+  return answer.settle();
 }
 
 interface Attempt {
@@ -87,27 +82,42 @@ async function attempt(
 
 /** `code` of the answer's JSON, whatever type the caller asked for. */
 async function codeOf({ data }: AxiosResponse): Promise<string | null> {
-  try {
-    const isRaw = data instanceof Blob || data instanceof ArrayBuffer || ArrayBuffer.isView(data);
-    const body: unknown = isRaw ? await new Response(data as BodyInit).text() : data;
-    const json = typeof body === "string" ? JSON.parse(body) : body;
-    return typeof json?.code === "string" ? json.code : null;
-  } catch {
-    return null;
-  }
+  const isRaw = data instanceof Blob || data instanceof ArrayBuffer || ArrayBuffer.isView(data);
+  return codeIn(isRaw ? await new Response(data as BodyInit).text() : data);
 }
 
 function signalOf({ signal, cancelToken }: InternalAxiosRequestConfig): AbortSignal | undefined {
   const legacy = cancelToken && new AbortController();
   if (legacy) void cancelToken.promise.then((reason) => legacy.abort(reason));
-  const all = [signal as AbortSignal | undefined, legacy?.signal].filter(
-    (one) => one !== undefined,
-  );
+  return anyOf(signal as AbortSignal | undefined, legacy?.signal);
+}
+
+/** The caller's timeout holds for the queue too; each try has it once more, as axios has it. */
+async function noLongerThan<T>(
+  config: InternalAxiosRequestConfig,
+  signal: AbortSignal | undefined,
+  wait: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  const { timeout, timeoutErrorMessage, transitional } = config;
+  const patience = timeout ? AbortSignal.timeout(timeout) : undefined;
+  try {
+    return await wait(anyOf(signal, patience));
+  } catch (error) {
+    if (error !== patience?.reason || !patience?.aborted) throw error;
+    throw new AxiosError(
+      timeoutErrorMessage ?? `timeout of ${timeout}ms exceeded`,
+      transitional?.clarifyTimeoutError ? AxiosError.ETIMEDOUT : AxiosError.ECONNABORTED,
+      config,
+    );
+  }
+}
+
+function anyOf(...signals: readonly (AbortSignal | undefined)[]): AbortSignal | undefined {
+  const all = signals.filter((one) => one !== undefined);
   return all.length > 0 ? AbortSignal.any(all) : undefined;
 }
 
-/** A stream: what has been read of it cannot be sent a second time. */
-function isSentOnce(data: unknown): boolean {
+function isStream(data: unknown): boolean {
   const body = data as { getReader?: unknown; pipe?: unknown } | null | undefined;
   return typeof body?.getReader === "function" || typeof body?.pipe === "function";
 }

@@ -130,7 +130,7 @@ export interface Session {
    */
   token(options?: {
     readonly minLife?: boolean;
-    readonly signal?: AbortSignal;
+    readonly signal?: AbortSignal | undefined;
   }): Promise<string | null>;
   /**
    * For bindings: what to do about a 401. Resolves with the token to try once more with; null: hand the 401 on.

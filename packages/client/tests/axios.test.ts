@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import axios, { CanceledError } from "axios";
 import { describe, expect } from "vitest";
 import { SessionExpiredError, SessionUnavailableError } from "../src/errors.ts";
+import { type Server, startServer } from "./support/server.ts";
 import { ANNA, BERT, test, until } from "./support/world.ts";
 
 const REFRESH = "/auth/refresh";
@@ -154,6 +155,25 @@ describe("a waiting request", () => {
     letGo();
   });
 
+  test.for([
+    { clarifyTimeoutError: false, code: "ECONNABORTED" },
+    { clarifyTimeoutError: true, code: "ETIMEDOUT" },
+  ])(
+    "leaves with $code when its own time is over",
+    async ({ clarifyTimeoutError, code }, { server, tab }) => {
+      server.expireAccessTokens();
+      const letGo = server.hold(REFRESH);
+      const transitional = { clarifyTimeoutError };
+
+      const hasty = tab.api.get("/api/a", { timeout: 100, transitional });
+
+      await expect(hasty).rejects.toMatchObject({ code, message: "timeout of 100ms exceeded" });
+      letGo();
+      await until(() => tab.session.getSnapshot().status === "authenticated");
+      expect(server.count("/api/a")).toBe(1);
+    },
+  );
+
   test("is never sent with another user's token", async ({ server, browser, tab }) => {
     const impatient = browser.open({ host: { locks: () => null } });
     await impatient.session.ready();
@@ -292,6 +312,24 @@ describe("the token", () => {
 
     expect(session.covers(url)).toBe(goes);
   });
+
+  test.for(["http", "fetch"] as const)(
+    "goes with %s neither to another origin nor along a redirect",
+    async (adapter, { server, tab }) => {
+      const other = await startServer();
+      const redirect: Parameters<Server["fault"]>[1] = (_, response) =>
+        response.writeHead(302, { location: `${other.origin}/api/public` }).end();
+      server.fault("/api/moved", redirect);
+
+      const direct = await tab.api.get(`${other.origin}/api/public`, { adapter });
+      const moved = await tab.api.get("/api/moved", { adapter });
+
+      expect(server.seen.at(-1)?.authorization).toMatch(/^Bearer /);
+      expect([direct.data, moved.data]).toEqual([{}, {}]);
+      expect(other.count("/api/public")).toBe(2);
+      await other.close();
+    },
+  );
 
   test("is never shown by an error's or an answer's config", async ({ tab }) => {
     const answer = await tab.api.get("/api/items");

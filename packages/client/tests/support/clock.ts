@@ -3,6 +3,8 @@ import type { Host } from "../../src/types.ts";
 /** Real time, which a test can move forward. */
 export interface Clock extends Pick<Host, "now" | "after"> {
   readonly advance: (ms: number) => void;
+  /** Whether somebody waits for about `ms` (at most twice as long) from now. */
+  readonly waits: (ms: number) => boolean;
 }
 
 export function createClock(): Clock {
@@ -21,6 +23,8 @@ export function createClock(): Clock {
         timers.delete(fire);
       };
     },
+    waits: (ms) =>
+      [...timers.values()].some(({ due }) => due > now() + ms * 0.8 && due <= now() + ms * 2),
     advance(ms) {
       ahead += ms;
       for (const [fire, { due }] of [...timers]) if (due <= now()) fire();

@@ -32,6 +32,8 @@ export interface Server {
   readonly count: (path: string) => number;
   /** The next request to `path` gets this instead; it changes nothing. */
   readonly fault: (path: string, fault: Fault, times?: number) => void;
+  /** The route answers so to those who may; what it writes may come bit by bit. */
+  readonly stream: (path: string, answer: Fault) => void;
   /** Ends all access tokens' lives, but no session. */
   readonly expireAccessTokens: () => void;
   readonly endSessions: (reason: string) => void;
@@ -188,6 +190,12 @@ export async function startServer(): Promise<Server> {
     forget: () => void seen.splice(0),
     count: (path) => seen.filter((at) => at.path === path).length,
     fault: (path, fault, times = ALWAYS) => faults.set(path, { fault, times }),
+    stream(path, answer) {
+      routes[path] = (at, request, response) => {
+        if (bearer(at)) answer(at, response);
+        else anything(at, request, response);
+      };
+    },
     expireAccessTokens() {
       for (const { accessTokens } of families.values()) accessTokens.clear();
     },
