@@ -1,5 +1,6 @@
 import type { EndCode, EndReason } from "@batonpass/client";
-import { type ReactElement, type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId } from "react";
+import { Modal } from "./Modal.tsx";
 import { useSession } from "./useSession.ts";
 
 export interface ExpiredProps {
@@ -19,39 +20,18 @@ export interface SessionExpiredProps {
 /** Says that the session is over, and nothing while it is not. */
 export function SessionExpired({ children, className }: SessionExpiredProps): ReactNode {
   const { snapshot, session } = useSession();
+  const title = useId();
   if (snapshot.status !== "expired") return null;
   const { code, reason } = snapshot;
   const loginUrl = session.loginUrl();
-  return children ? (
-    children({ loginUrl, code, reason })
-  ) : (
-    <ExpiredDialog loginUrl={loginUrl} className={className} />
-  );
-}
-
-function ExpiredDialog(props: {
-  readonly loginUrl: string;
-  readonly className: string | undefined;
-}): ReactElement {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const title = useId();
-  useEffect(() => {
-    const { current } = dialog;
-    current?.showModal(); // traps the focus, makes the page beneath inert
-    return () => current?.close();
-  }, []);
+  if (children) return children({ loginUrl, code, reason });
   return (
     // Escape would leave a dead page without a word: the dialog stays until the login.
-    <dialog
-      ref={dialog}
-      className={props.className}
-      aria-labelledby={title}
-      onCancel={(event) => event.preventDefault()}
-    >
+    <Modal className={className} title={title} onCancel={() => {}}>
       <div role="alert">
         <p id={title}>Your session has expired</p>
-        <a href={props.loginUrl}>Log in</a>
+        <a href={loginUrl}>Log in</a>
       </div>
-    </dialog>
+    </Modal>
   );
 }

@@ -1,8 +1,17 @@
 import { renderToString } from "react-dom/server";
 import { describe, expect, vi } from "vitest";
+import { createFetch } from "../../client/src/fetch.ts";
 import { ANNA, test, until } from "../../client/tests/support/world.ts";
-import { RequireSession, SessionExpired, SessionProvider, useSession } from "../src/index.ts";
-import { render, settled } from "./support/page.tsx";
+import {
+  type Confirm,
+  ConfirmDialog,
+  RequireSession,
+  SessionExpired,
+  SessionProvider,
+  useConfirm,
+  useSession,
+} from "../src/index.ts";
+import { render, settled, shown } from "./support/page.tsx";
 
 function Status() {
   const { status, userId } = useSession();
@@ -121,6 +130,30 @@ describe("RequireSession", () => {
     expect(page.text()).toBe("go to /login?return_to=%2Finbox%3Fpage%3D2");
   });
 
+  test("shows no login page when a signed-in user reloads", async ({ server, browser, tab }) => {
+    tab.close();
+    const letGo = server.hold("/auth/refresh");
+    const { session } = browser.open();
+    const shown: string[] = [];
+    const Recorded = () => {
+      const { status } = useSession();
+      shown.push(status);
+      return <Guarded />;
+    };
+    const page = await render(
+      <SessionProvider session={session}>
+        <Recorded />
+      </SessionProvider>,
+    );
+    expect(page.text()).toBe("one moment");
+
+    letGo();
+    await settled(() => session.ready());
+
+    expect(page.text()).toBe("private");
+    expect(new Set(shown)).toEqual(new Set(["booting", "authenticated"]));
+  });
+
   test("keeps the page while the server is away and after the end", async ({ server, tab }) => {
     const page = await render(
       <SessionProvider session={tab.session}>
@@ -209,5 +242,128 @@ describe("SessionExpired", () => {
     await settled(() => tab.api.get("/api/items").catch(() => {}));
 
     expect(page.text()).toBe("refresh_revoked password /login?return_to=%2Finbox%3Fpage%3D2");
+  });
+});
+
+describe("useConfirm", () => {
+  let asks: Confirm;
+
+  function Asks() {
+    asks = useConfirm();
+    return <ConfirmDialog asking={asks.asking} className="mine" />;
+  }
+
+  /** A page with the dialog, and what a user does with it. */
+  async function renderAsks(session: Parameters<typeof SessionProvider>[0]["session"]) {
+    const page = await render(
+      <SessionProvider session={session}>
+        <Asks />
+      </SessionProvider>,
+    );
+    const isOpen = () => page.find("dialog.mine") !== null;
+    return {
+      ...page,
+      isOpen,
+      asked: () => shown(isOpen),
+      async answer(password: string) {
+        const field = page.find("input");
+        if (field) (field as HTMLInputElement).value = password;
+        await settled(() =>
+          page
+            .find("form")
+            ?.dispatchEvent(new Event("submit", { bubbles: true, cancelable: true })),
+        );
+        await shown(() => !asks.asking?.busy);
+      },
+    };
+  }
+
+  test.for(["axios", "fetch"])(
+    "asks for the password when %s was told to, then goes on",
+    async (binding, { server, tab }) => {
+      const fetch = createFetch(tab.session);
+      const work = async (): Promise<{ readonly status: number }> =>
+        binding === "axios"
+          ? tab.api.get("/api/confirm-first")
+          : fetch(`${server.origin}/api/confirm-first`);
+      const page = await renderAsks(tab.session);
+      const done = asks.confirmed(work);
+      await page.asked();
+
+      await page.answer("secret");
+
+      await expect(done).resolves.toMatchObject({ status: 200 });
+      expect(page.isOpen()).toBe(false);
+      expect(server.count("/auth/confirm")).toBe(1);
+      expect(server.count("/auth/refresh")).toBe(0);
+    },
+  );
+
+  test("stays open over a wrong password, and says so", async ({ tab }) => {
+    const page = await renderAsks(tab.session);
+    const done = asks.confirmed(() => tab.api.get("/api/confirm-first"));
+    await page.asked();
+
+    await page.answer("wrong");
+    expect(page.find('[role="alert"]')?.textContent).toBe("No: wrong_password");
+    await page.answer("secret");
+
+    await expect(done).resolves.toMatchObject({ status: 200 });
+  });
+
+  test("cancelled, it hands on the refusal that began it", async ({ server, tab }) => {
+    const page = await renderAsks(tab.session);
+    const done = asks.confirmed(() => tab.api.get("/api/confirm-first")).catch((error) => error);
+    await page.asked();
+
+    await settled(() => asks.asking?.cancel());
+
+    expect(await done).toMatchObject({ response: { data: { code: "login_required_again" } } });
+    expect(page.isOpen()).toBe(false);
+    expect(server.count("/api/confirm-first")).toBe(1);
+  });
+
+  test("asks once, however many wait", async ({ server, tab }) => {
+    const page = await renderAsks(tab.session);
+    const work = () => tab.api.get("/api/confirm-first");
+    const all = Promise.all([asks.confirmed(work), asks.confirmed(work)]);
+    await page.asked();
+    await shown(() => server.count("/api/confirm-first") === 2);
+    await settled(() => new Promise((later) => setTimeout(later, 20)));
+
+    await page.answer("secret");
+
+    await expect(all).resolves.toHaveLength(2);
+    expect(server.count("/auth/confirm")).toBe(1);
+  });
+
+  test("whoever waits is told when the page goes", async ({ tab }) => {
+    const page = await renderAsks(tab.session);
+    const done = asks.confirmed(() => tab.api.get("/api/confirm-first")).catch((error) => error);
+    await page.asked();
+
+    await settled(page.unmount);
+
+    expect(await done).toMatchObject({ response: { status: 401 } });
+  });
+
+  test("leaves everything else alone", async ({ tab }) => {
+    const page = await renderAsks(tab.session);
+
+    await expect(asks.confirmed(async () => "done")).resolves.toBe("done");
+    await expect(asks.confirmed(() => Promise.reject(new Error("mine")))).rejects.toThrow("mine");
+    expect(page.isOpen()).toBe(false);
+  });
+
+  test("names the dialog and its field", async ({ tab }) => {
+    const page = await renderAsks(tab.session);
+    void asks.confirmed(() => tab.api.get("/api/confirm-first")).catch(() => {});
+    await page.asked();
+
+    const dialog = page.find("dialog.mine");
+    const title = document.getElementById(dialog?.getAttribute("aria-labelledby") ?? "");
+    expect(title?.textContent).toBe("Please confirm that it is you");
+    expect(page.find("label")?.textContent?.trim()).toBe("Password");
+    expect(page.find("label")?.contains(page.find("input[type=password]"))).toBe(true);
   });
 });

@@ -10,6 +10,8 @@ interface Family {
   readonly user: string;
   generation: number;
   ended: string | null;
+  /** The password was shown a second time. */
+  confirmed: boolean;
   readonly accessTokens: Set<string>;
 }
 
@@ -99,7 +101,14 @@ export async function startServer(): Promise<Server> {
     }
     const user = form.get("username") ?? "";
     const id = `0199-${String(families.size + 1).padStart(8, "0")}`;
-    const family = { id, user, generation: 0, ended: null, accessTokens: new Set<string>() };
+    const family: Family = {
+      id,
+      user,
+      generation: 0,
+      ended: null,
+      confirmed: false,
+      accessTokens: new Set(),
+    };
     const [replaced] = familyOf(request);
     if (replaced) replaced.ended ??= "logout";
     families.set(id, family);
@@ -141,8 +150,14 @@ export async function startServer(): Promise<Server> {
       refuse(response, 403, "wrong_password");
     } else {
       family.generation += 1;
+      family.confirmed = true;
       answerToken(response, family);
     }
+  };
+
+  const confirmFirst: Route = (at, request, response) => {
+    if (bearer(at)?.confirmed) anything(at, request, response);
+    else refuse(response, 401, "login_required_again");
   };
 
   const anything: Route = (at, _, response) => {
@@ -161,7 +176,7 @@ export async function startServer(): Promise<Server> {
     "/auth/password": changeRights,
     "/auth/confirm": changeRights,
     "/api/always-401": (_, __, response) => refuse(response, 401, "token_invalid"),
-    "/api/confirm-first": (_, __, response) => refuse(response, 401, "login_required_again"),
+    "/api/confirm-first": confirmFirst,
     "/api/public": ({ authorization }, _, response) => send(response, 200, { authorization }),
   };
 

@@ -10,6 +10,8 @@ const window = new Window({ url: "http://app.example/inbox" });
 Object.assign(globalThis, {
   window,
   document: window.document,
+  Event: window.Event,
+  FormData: window.FormData,
   HTMLElement: window.HTMLElement,
   HTMLIFrameElement: window.HTMLIFrameElement,
   MouseEvent: window.MouseEvent,
@@ -48,6 +50,14 @@ export async function settled(work: () => unknown): Promise<void> {
   await act(async () => {
     await work();
   });
+}
+
+/** Until the page shows it: React renders only between the looks. */
+export async function shown(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries += 1) {
+    if (tries > 200) throw new Error(`Never shown: ${condition}`);
+    await settled(() => new Promise((later) => setTimeout(later, 5)));
+  }
 }
 
 afterEach(() => {

@@ -1,0 +1,32 @@
+import { type ReactElement, type ReactNode, useEffect, useRef } from "react";
+
+export interface ModalProps {
+  readonly className: string | undefined;
+  /** The id of what names it. */
+  readonly title: string;
+  readonly onCancel: () => void;
+  readonly children: ReactNode;
+}
+
+/** A native dialog: the browser keeps the focus in it, and the page beneath inert. */
+export function Modal({ className, title, onCancel, children }: ModalProps): ReactElement {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const { current } = dialog;
+    current?.showModal();
+    return () => current?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      className={className}
+      aria-labelledby={title}
+      onCancel={(event) => {
+        event.preventDefault(); // whether it closes, its owner says
+        onCancel();
+      }}
+    >
+      {children}
+    </dialog>
+  );
+}
