@@ -9,6 +9,7 @@ import uvicorn
 from batonpass.errors import ConfigurationError
 from batonpass.server import migrations
 from batonpass.server.app import build_app
+from batonpass.server.connections import Connection
 from batonpass.server.settings import Settings, load_settings, production_problems
 
 GRACEFUL_SECONDS = 10
@@ -31,6 +32,7 @@ def serve(
     uvicorn.run(
         "batonpass.server.app:build_app_from_environment",
         factory=True,
+        http=Connection,
         host=host,
         port=port,
         workers=workers,

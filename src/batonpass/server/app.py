@@ -106,6 +106,9 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         description=DESCRIPTION,
         version=version("batonpass"),
         lifespan=lifespan,
+        # Such a redirect would lead to wherever the Host header says, behind TLS to plain http, and
+        # a browser would send the password there again (307).
+        redirect_slashes=False,
         docs_url=None,  # api_docs.py: FastAPI's own page loads from a foreign host
         redoc_url=None,
         openapi_url=None if settings.is_production else "/openapi.json",
