@@ -550,9 +550,8 @@ class AuthService:
         now = self.clock.now()
         live = [
             stored.family.id
-            for stored in self.store.list_of(connection, user_id, now)
-            if stored.family.ended_at is None
-            and not stored.family.is_over(self.policy, now)
+            for stored in self.store.live_of(connection, user_id)
+            if not stored.family.is_over(self.policy, now)
             and (replaced is None or stored.family.id != replaced.family_id)
         ]
         excess = set(live[self.policy.sessions_per_user - 1 :])  # newest first: the oldest end
