@@ -87,7 +87,8 @@ class Seen:
 async def every_flow(server: Server, clock: Clock, seen: Seen) -> None:
     """Do what users, thieves and rubbish do."""
     client = server.somebody()
-    seen.note(client, await log_in(client))
+    answer = await log_in(client)
+    seen.note(client, answer)
     stolen = client.cookies["refresh_token"]
     for _ in range(3):
         clock.advance(3 * GRACE)
