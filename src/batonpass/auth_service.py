@@ -31,7 +31,7 @@ from batonpass.errors import (
     RefreshTokenSupersededError,
     SessionRevokedError,
 )
-from batonpass.events import EventName, SecurityEvent
+from batonpass.events import TELLS_OF_A_ROTATION, EventName, SecurityEvent
 from batonpass.family import Ending, Family, Verdict
 from batonpass.keys import Keys
 from batonpass.origins import Origin
@@ -475,9 +475,20 @@ class AuthService:
     async def list_events(
         self, user_id: object, *, before: UUID | None = None, limit: int = 50
     ) -> list[tuple[UUID, SecurityEvent]]:
-        """List a user's security events, newest first, each with its id."""
+        """List a user's security events, newest first, each with its id.
+
+        What tells of a rotation is left out while that is younger than grace: not even the end of a
+        page may show that there is such an event.
+        """
+        now = self.clock.now()
         return await self.database.read(
-            lambda connection: self.store.events_of(connection, user_id, before=before, limit=limit)
+            lambda connection: self.store.events_of(
+                connection,
+                user_id,
+                before=before,
+                limit=limit,
+                untold=(TELLS_OF_A_ROTATION, now - self.policy.grace),
+            )
         )
 
     async def record(self, *events: SecurityEvent) -> None:

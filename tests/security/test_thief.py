@@ -75,6 +75,26 @@ async def test_a02_with_grace_zero_a_shadow_is_found_at_its_first_step(database_
         assert await what_becomes_of(shadow.refresh()) == "refresh_reused"
 
 
+@pytest.mark.parametrize("limit", [1, 2, 50])
+async def test_a02_no_page_of_events_tells_that_the_owner_has_just_recovered(
+    house: House, clock: Clock, limit: int
+) -> None:
+    """He holds the same token: within grace it would bring him the same successor."""
+    tab = await a_tab(house)
+    await tab.refresh_but_lose_the_answer()
+    clock.advance(GRACE + TICK)
+    before = await house.service.list_events(house.user_id, limit=limit)
+
+    await tab.refresh()
+    clock.advance(GRACE)
+    young = await house.service.list_events(house.user_id, limit=limit)
+    clock.advance(TICK)
+    old = await house.service.list_events(house.user_id, limit=limit)
+
+    assert young == before
+    assert old[0][1].name is EventName.LOST_ANSWER_RECOVERED
+
+
 @pytest.mark.parametrize(
     ("apart", "outcome"),
     [

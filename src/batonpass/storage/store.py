@@ -333,11 +333,22 @@ class Store:
         return connection.execute(statement.limit(1)).first() is not None
 
     def events_of(
-        self, connection: Connection, user_id: object, *, before: UUID | None, limit: int
+        self,
+        connection: Connection,
+        user_id: object,
+        *,
+        before: UUID | None,
+        limit: int,
+        untold: tuple[Collection[EventName], datetime],
     ) -> list[tuple[UUID, SecurityEvent]]:
-        """Read a user's events, newest first, from before the id `before` on."""
+        """Read a user's events, newest first, from before the id `before` on.
+
+        Of the names in `untold` only those older than the moment beside them.
+        """
         events = self.tables.security_events
-        statement = select(events).where(events.c.user_id == user_id)
+        names, since = untold
+        told = or_(events.c.event.not_in([name.value for name in names]), events.c.at < since)
+        statement = select(events).where(events.c.user_id == user_id, told)
         if before is not None:
             statement = statement.where(events.c.id < before)
         statement = statement.order_by(events.c.id.desc()).limit(limit)
