@@ -13,6 +13,7 @@ from starlette._utils import get_route_path  # the one reading of mounts and roo
 from starlette.types import Scope
 
 from batonpass.auth_service import AuthService, Visit
+from batonpass.errors import UnsupportedMediaTypeError
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
@@ -22,6 +23,8 @@ from batonpass.refresh_tokens import Transport
 AddressOf = Callable[[Scope], str | None]
 OriginOf = Callable[[Scope], str]
 Headers = list[tuple[bytes, bytes]]
+
+JSON_TYPES = ("application/json",)
 
 
 def peer_address(scope: Scope) -> str | None:
@@ -42,6 +45,18 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
+
+
+def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
+    """Hold a body to what its route takes (S-CSRF-6: no page's form says it is JSON).
+
+    Raises:
+        UnsupportedMediaTypeError: It says to be something else, or nothing.
+    """
+    found = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if found not in accepted:
+        message = f"This route takes {' or '.join(accepted)}."
+        raise UnsupportedMediaTypeError(message)
 
 
 @dataclass(frozen=True, kw_only=True)

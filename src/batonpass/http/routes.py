@@ -23,20 +23,18 @@ from batonpass.errors import (
     InvalidRequestError,
     NotFoundError,
     RefreshTokenInvalidError,
-    UnsupportedMediaTypeError,
 )
 from batonpass.events import SecurityEvent
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
 from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
 from batonpass.http.dependencies import ClaimsDependency
-from batonpass.http.edge import Edge
+from batonpass.http.edge import JSON_TYPES, Edge, check_media_type
 from batonpass.http.gate import refresh
 from batonpass.keys import KeyRing
 from batonpass.refresh_tokens import Transport
 
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-_JSON_TYPES = ("application/json",)
 _NO_CONTENT = 204
 _BAD_REQUEST = 400
 MAX_EVENTS = 200
@@ -76,13 +74,13 @@ class AuthRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
-        accepted = _FORM_TYPES if self.path.endswith("/token") else _JSON_TYPES
+        accepted = _FORM_TYPES if self.path.endswith("/token") else JSON_TYPES
         takes_body = self.body_field is not None
 
         async def answer(request: Request) -> Response:
             try:
                 if takes_body:
-                    _check_media_type(request, accepted)
+                    check_media_type(request.scope, accepted)
                 return await handle(request)
             except RequestValidationError as error:
                 return refusal(InvalidRequestError(_sentence(error)))
@@ -336,13 +334,6 @@ def _cursor(text: str) -> UUID:
 
 def _json(content: object) -> Response:
     return JsonResponse(content)
-
-
-def _check_media_type(request: Request, accepted: tuple[str, ...]) -> None:
-    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found not in accepted:
-        message = f"This route takes {' or '.join(accepted)}."
-        raise UnsupportedMediaTypeError(message)
 
 
 def _sentence(error: RequestValidationError) -> str:
