@@ -72,14 +72,7 @@ class Database:
         self.engine = engine
         self.dialect = engine.dialect.name
         self._shares_one = isinstance(engine.pool, StaticPool)
-        # SQLite has one writer: a queue in front of it beats its busy-wait.
-        writers = 1 if self.dialect == "sqlite" else _THREADS
-        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="batonpass-write")
-        self._readers = (
-            self._writers
-            if self._shares_one
-            else ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
-        )
+        self._writers, self._readers = self._make_threads()
         # The same queue for an async engine: a lock belongs to its loop.
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
@@ -104,13 +97,24 @@ class Database:
         return await self._wait_for(_Transaction(work, reads_only=True))
 
     async def aclose(self) -> None:
-        """Let what was begun come to its end, and the threads go."""
+        """Let what was begun come to its end, and the threads go; the next use starts others."""
         loop = asyncio.get_running_loop()
         ours = {task for task in self._under_way if task.get_loop() is loop}
         if ours:
             await asyncio.wait(ours, timeout=PATIENCE_SECONDS)
-        await asyncio.to_thread(self._writers.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
+        old = (self._writers, self._readers)
+        self._writers, self._readers = self._make_threads()  # an app may be started again
+        for threads in old:
+            await asyncio.to_thread(threads.shutdown)
+
+    def _make_threads(self) -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+        """Make the threads of a sync engine: those that write, and those that read."""
+        # SQLite has one writer: a queue in front of it beats its busy-wait.
+        count = 1 if self.dialect == "sqlite" else _THREADS
+        writers = ThreadPoolExecutor(count, thread_name_prefix="batonpass-write")
+        if self._shares_one:
+            return writers, writers
+        return writers, ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
 
     async def _wait_for(self, transaction: "_Transaction[T]") -> T:
         # A task of its own: whoever asked may go or lose patience, what was begun is finished.
