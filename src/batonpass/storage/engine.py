@@ -47,6 +47,8 @@ _LOCK_NOT_AVAILABLE = "55P03"
 # with a server that only reads.
 _OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
 _OUTAGE_STATES = frozenset({*_TRY_AGAIN, "25006"})
+# Before any statement: the database lets nobody in, or us no longer. In one they would be bugs.
+_REFUSED_AT_THE_DOOR = frozenset({"55000", "42501"})
 _BUGS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)  # where no code tells
 
 
@@ -244,4 +246,6 @@ def _is_outage(error: Exception) -> bool:
             return True
         if state is None:
             return not isinstance(error, _BUGS)
+        if error.statement is None and state in _REFUSED_AT_THE_DOOR:
+            return True
     return state is not None and (state[:2] in _OUTAGE_CLASSES or state in _OUTAGE_STATES)
