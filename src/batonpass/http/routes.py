@@ -126,14 +126,14 @@ def build_router(
             "/token",
             summary="Log in",
             response_model=schemas.Token,
-            responses=refusals(401, 403, 422, 429, 503),
+            responses=refusals(401, 403, 413, 415, 422, 429, 503),
         )(log_in)
 
     @router.post(
         "/refresh",
         summary="Pass the baton on: a new access token and the refresh token's successor",
         response_model=schemas.Token,
-        responses=refusals(401, 403, 409, 503),
+        responses=refusals(401, 403, 409, 413, 415, 422, 503),
         dependencies=[cookie],
     )
     async def refresh_route(request: Request) -> Response:
@@ -143,7 +143,7 @@ def build_router(
         "/logout",
         summary="End this session",
         status_code=_NO_CONTENT,
-        responses=refusals(403, 503),
+        responses=refusals(403, 413, 503),
         response_class=Response,
         dependencies=[cookie],
     )
@@ -170,7 +170,7 @@ def build_router(
         "/sessions/{session_id}",
         summary="One session and its lineage",
         response_model=schemas.SessionWithLineage,
-        responses=refusals(401, 404, 503),
+        responses=refusals(401, 404, 422, 503),
     )
     async def show_session(session_id: str, found: Signed) -> Response:
         now = service.clock.now()
@@ -184,7 +184,7 @@ def build_router(
         "/sessions/{session_id}",
         summary="End one session",
         status_code=_NO_CONTENT,
-        responses=refusals(401, 403, 404, 503),
+        responses=refusals(401, 403, 404, 413, 422, 503),
         response_class=Response,
     )
     async def revoke_session(session_id: str, request: Request, found: Signed) -> Response:
@@ -197,7 +197,7 @@ def build_router(
         "/sessions",
         summary="End every other session",
         status_code=_NO_CONTENT,
-        responses=refusals(401, 403, 503),
+        responses=refusals(401, 403, 413, 422, 503),
         response_class=Response,
     )
     async def revoke_sessions(
