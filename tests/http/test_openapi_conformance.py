@@ -5,7 +5,6 @@ the schema does not name, or JSON of another shape.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +14,6 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case, checks
 
 from batonpass.server.app import build_app
-
 from tests.support.live_server import EMAIL, PASSWORD, LiveServer, running
 from tests.support.servers import settings_of
 
@@ -25,7 +23,7 @@ EXAMPLES = 12  # of each operation, beside those that visit the bounds of its sc
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Serve a fresh database for this file."""
-    folder: Path = tmp_path_factory.mktemp("openapi")
+    folder = tmp_path_factory.mktemp("openapi")
     with running(f"sqlite:///{folder / 'batonpass.db'}", rate_limit_login="off") as server:
         yield server
 
@@ -51,7 +49,7 @@ schema = schemathesis.openapi.from_dict(build_app(settings_of("sqlite:///unused.
     suppress_health_check=list(HealthCheck),
 )
 def test_every_answer_is_as_the_schema_says(
-    case: Case, server: LiveServer, bearer: dict[str, str]
+    case: Case[Any], server: LiveServer, bearer: dict[str, str]
 ) -> None:
     case.call_and_validate(
         base_url=server.url,

@@ -4,6 +4,7 @@ One object an app, shared by gate, routes and dependencies, so that no two of th
 differently.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
 from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
+
+logger = logging.getLogger(__name__)
 
 AddressOf = Callable[[Scope], str | None]
 OriginOf = Callable[[Scope], str]
@@ -140,4 +143,6 @@ class Edge:
 
     @cached_property
     def _plain_cookies(self) -> CookiePolicy:
+        if self.cookie_secure is None:  # nobody said so: it may be a proxy that nobody named
+            logger.warning("cookies_without_secure")
         return CookiePolicy(secure=False, samesite=self.cookie_samesite)
