@@ -21,7 +21,7 @@ from batonpass.errors import (
     RefreshTokenMissingError,
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
-from batonpass.http.edge import Edge
+from batonpass.http.edge import JSON_TYPES, Edge, check_media_type
 from batonpass.refresh_tokens import Transport
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:
     text = edge.cookies(scope).read_refresh_token(scope["headers"])
     if text is not None:
         return text, Transport.COOKIE
-    text = _in_body(body)
+    text = _in_body(scope, body)
     if text is None:
         raise RefreshTokenMissingError
     if not edge.may_use_body(scope):
@@ -111,9 +111,10 @@ def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:
     return text, Transport.BODY
 
 
-def _in_body(body: bytes) -> str | None:
+def _in_body(scope: Scope, body: bytes) -> str | None:
     if not body.strip():
         return None
+    check_media_type(scope, JSON_TYPES)
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
