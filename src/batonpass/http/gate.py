@@ -19,9 +19,10 @@ from batonpass.errors import (
     InvalidRequestError,
     RefreshTokenInvalidError,
     RefreshTokenMissingError,
+    UnsupportedMediaTypeError,
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
-from batonpass.http.edge import Edge
+from batonpass.http.edge import Edge, header
 from batonpass.refresh_tokens import Transport
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ MAX_HEAD_BYTES = 16 * 1024
 _CHANGES_SOMETHING = frozenset({"POST", "DELETE", "PUT", "PATCH"})
 _LENGTH_DIGITS = 12  # a terabyte; Python takes quadratic time to read a number of any length
 _COOKIE_READERS = ("/refresh", "/token", "/logout")
+_JSON = "application/json"
 
 
 class ClientGoneError(Exception):
@@ -85,6 +87,7 @@ async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
     """Answer POST /auth/refresh: the successor, or a refusal that touches no cookie."""
     arrived = edge.service.clock.now()
     try:
+        require_json(scope, body)
         text, transport = _presented(edge, scope, body)
         answer = await edge.service.rotate_refresh_token(
             text, transport, edge.visit(scope), arrived
@@ -96,6 +99,18 @@ async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
         logger.exception("refresh_failed", extra={"request_id": request_id})
         return refusal(InternalError.of_request(request_id))
     return token_answer(edge, scope, answer)
+
+
+def require_json(scope: Scope, body: bytes) -> None:
+    """Take a body as JSON or not at all (S-CSRF-6); most have none, whatever their type says.
+
+    Raises:
+        UnsupportedMediaTypeError: There is one, and it is of another type.
+    """
+    media_type = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type != _JSON and body.strip():
+        message = f"This route takes {_JSON}, or no body."
+        raise UnsupportedMediaTypeError(message)
 
 
 def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:

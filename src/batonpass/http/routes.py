@@ -31,7 +31,7 @@ from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answ
 from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
 from batonpass.http.dependencies import ClaimsDependency
 from batonpass.http.edge import Edge
-from batonpass.http.gate import refresh
+from batonpass.http.gate import refresh, require_json
 from batonpass.keys import KeyRing
 from batonpass.refresh_tokens import Transport
 
@@ -135,7 +135,7 @@ def build_router(
         "/refresh",
         summary="Pass the baton on: a new access token and the refresh token's successor",
         response_model=schemas.Token,
-        responses=refusals(401, 403, 409, 503),
+        responses=refusals(401, 403, 409, 415, 503),
         dependencies=[cookie],
     )
     async def refresh_route(request: Request) -> Response:
@@ -145,7 +145,7 @@ def build_router(
         "/logout",
         summary="End this session",
         status_code=_NO_CONTENT,
-        responses=refusals(403, 503),
+        responses=refusals(403, 415, 503),
         response_class=Response,
         dependencies=[cookie],
     )
@@ -298,6 +298,7 @@ def _cookie_or_none(edge: Edge, request: Request) -> str | None:
 
 
 async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Transport]:
+    require_json(request.scope, await request.body())
     text = _cookie_or_none(edge, request)
     if text is not None or not edge.may_use_body(request.scope):
         return text, Transport.COOKIE

@@ -167,7 +167,12 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Faults)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
-    app.add_middleware(SecurityHeaders, https=settings.cookie_secure is True)
+    app.add_middleware(
+        SecurityHeaders,
+        https=settings.cookie_secure is True,
+        own_origin=settings.public_url,
+        origin_of=Proxies(settings.proxy_networks).origin_of,
+    )
     app.add_middleware(RequestIds)
 
 
