@@ -28,7 +28,7 @@ from batonpass.server.passwords import PasswordHasher
 from batonpass.server.proxies import Proxies
 from batonpass.server.registration import RegistrationLinks
 from batonpass.server.routes import Readiness, build_health, build_router
-from batonpass.server.settings import Settings, load_settings
+from batonpass.server.settings import Settings, load_settings, require_safe
 from batonpass.server.throttle import Limit, Throttle
 from batonpass.server.throttle import purge as purge_throttle
 from batonpass.server.users import User
@@ -126,8 +126,14 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
 
 def build_app_from_environment() -> FastAPI:
-    """Make the app of one worker process."""
+    """Make the app of one worker process.
+
+    Raises:
+        ConfigurationError: A setting cannot work, or is unsafe in production: `batonpass serve` has
+            asked before, another server's command has not.
+    """
     settings = load_settings()
+    require_safe(settings)
     configure(settings.log_format or ("json" if settings.is_production else "console"))
     return build_app(settings)
 
