@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from batonpass.errors import ConfigurationError
 from batonpass.server import migrations
 from batonpass.server.app import build_app
 from batonpass.server.diagnosis import find_unsafe_database, several_workers_on_sqlite
+from batonpass.server.metrics import counted_together
 from batonpass.server.settings import Settings, load_settings, require_safe
 
 GRACEFUL_SECONDS = 10
@@ -33,20 +35,21 @@ def serve(
         print(f"Batonpass serves on http://{_shown(host)}:{port}", flush=True)
     else:
         print(f"Batonpass serves on http://{_shown(host)}:{port} ({workers} workers)", flush=True)
-    uvicorn.run(
-        "batonpass.server.app:build_app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        backlog=BACKLOG,
-    )
+    with counted_together() if settings.metrics and workers > 1 else nullcontext():
+        uvicorn.run(
+            "batonpass.server.app:build_app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            backlog=BACKLOG,
+        )
 
 
 def openapi() -> None:
