@@ -22,6 +22,7 @@ from batonpass.keys import (
     KeyRing,
     Keys,
     KeyState,
+    NoSigningKeyError,
     SigningKey,
     derive,
     parse_secrets,
@@ -313,7 +314,7 @@ def test_a_change_of_secret_accepts_both_and_issues_with_the_first() -> None:
     pytest.param([KeyPeriod(number=1, counts_from=NOW + TICK)], id="none has begun"),
 ])  # fmt: skip
 def test_a_ring_without_a_key_that_counts_says_so(periods: list[KeyPeriod]) -> None:
-    with pytest.raises(ConfigurationError, match="keys rotate"):
+    with pytest.raises(NoSigningKeyError, match="keys rotate"):
         KeyRing([OLD], "ES256", periods).issuing(NOW)
 
 

@@ -277,6 +277,10 @@ _FIRST_PERIOD: Final = (KeyPeriod(number=1),)
 _NO_TIME: Final = timedelta(0)
 
 
+class NoSigningKeyError(Exception):
+    """Every key is over, withdrawn or yet to begin: a fault of ours, no refusal of a request."""
+
+
 class KeyRing:
     """The signing keys of every secret and number; one of them issues.
 
@@ -320,13 +324,13 @@ class KeyRing:
         """Return the first secret's newest key that counts.
 
         Raises:
-            ConfigurationError: None counts: all are over, or yet to begin.
+            NoSigningKeyError: None counts: somebody wrote into the table.
         """
         for period, key in self._held.issuers:
             if period.has_begun(now) and not period.is_over(now):
                 return key
-        msg = "No signing key counts at this moment: run `batonpass keys rotate`."
-        raise ConfigurationError(msg)
+        msg = "No signing key counts: run `batonpass keys rotate --withdraw`, and see who wrote."
+        raise NoSigningKeyError(msg)
 
     def find(self, kid: str, now: datetime, *, ended_by: timedelta = _NO_TIME) -> SigningKey | None:
         """Look a key up by its id, in memory alone; None when it is unknown, over or withdrawn.

@@ -14,9 +14,15 @@ from sqlalchemy import Connection
 
 from batonpass.access_tokens import LEEWAY
 from batonpass.clock import Clock
-from batonpass.errors import ConfigurationError
 from batonpass.events import EventName
-from batonpass.keys import LEARNT_WITHIN, DeclaredKey, KeyRing, KeyRotation, KeyState
+from batonpass.keys import (
+    LEARNT_WITHIN,
+    DeclaredKey,
+    KeyRing,
+    KeyRotation,
+    KeyState,
+    NoSigningKeyError,
+)
 from batonpass.storage.engine import Database
 from batonpass.storage.store import Store
 
@@ -108,7 +114,7 @@ class SigningKeys:
                 )
         try:
             issuing = self.ring.issuing(now)
-        except ConfigurationError:
+        except NoSigningKeyError:
             logger.exception("no_signing_key")
         else:
             logger.info("signing_keys_read", extra={"issuing": issuing.kid})
