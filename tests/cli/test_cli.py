@@ -137,7 +137,7 @@ def test_help_explains_each_command_and_a_wrong_word_is_an_error(shell: Shell) -
     code, out, _ = shell("--help")
 
     assert code == 0
-    for name in ("serve", "openapi", "migrate", "doctor", "purge", "users", "sessions"):
+    for name in ("serve", "openapi", "migrate", "doctor", "purge", "users", "sessions", "keys"):
         assert any(name in line and len(line.split()) > 3 for line in out.splitlines()), name
     assert shell("nonsense")[0] == 2
 
