@@ -262,14 +262,20 @@ class Batonpass(Generic[UserT]):
     # --- the heartbeat -------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Fill the revocation feed, so that the first request is judged by all that is known."""
+        """Learn what has ended and which keys count: the first request is judged by all of it."""
         with contextlib.suppress(StoreUnavailableError):  # each request asks again; readyz says so
             await self.service.revocations.poll()
+            await self.service.signing_keys.poll()
 
     async def beat(self) -> None:
-        """Do once what the process does every second: read the feed, write what has settled."""
+        """Do once what the process does every second: read the feed, write what has settled.
+
+        And, where their time has come, read which signing keys count.
+        """
         try:
             await self.service.revocations.poll()
+            if self.service.signing_keys.is_due():
+                await self.service.signing_keys.poll()
             await self.service.settling.write()
         except StoreUnavailableError as error:
             logger.warning("database_unavailable", extra={"why": repr(error.__cause__)})

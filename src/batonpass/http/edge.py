@@ -62,6 +62,16 @@ def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
         raise UnsupportedMediaTypeError(message)
 
 
+def require_json(scope: Scope, body: bytes) -> None:
+    """Take a body as JSON or not at all (S-CSRF-6); most have none, whatever their type says.
+
+    Raises:
+        UnsupportedMediaTypeError: There is one, and it is of another type.
+    """
+    if body.strip():
+        check_media_type(scope, JSON_TYPES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edge:
     """How one app's requests are read.

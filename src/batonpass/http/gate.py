@@ -21,7 +21,7 @@ from batonpass.errors import (
     RefreshTokenMissingError,
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
-from batonpass.http.edge import JSON_TYPES, Edge, check_media_type
+from batonpass.http.edge import Edge, require_json
 from batonpass.refresh_tokens import Transport
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
     """Answer POST /auth/refresh: the successor, or a refusal that touches no cookie."""
     arrived = edge.service.clock.now()
     try:
+        require_json(scope, body)
         text, transport = _presented(edge, scope, body)
         answer = await edge.service.rotate_refresh_token(
             text, transport, edge.visit(scope), arrived
@@ -103,7 +104,7 @@ def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:
     text = edge.cookies(scope).read_refresh_token(scope["headers"])
     if text is not None:
         return text, Transport.COOKIE
-    text = _in_body(scope, body)
+    text = _in_body(body)
     if text is None:
         raise RefreshTokenMissingError
     if not edge.may_use_body(scope):
@@ -111,10 +112,9 @@ def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:
     return text, Transport.BODY
 
 
-def _in_body(scope: Scope, body: bytes) -> str | None:
+def _in_body(body: bytes) -> str | None:
     if not body.strip():
         return None
-    check_media_type(scope, JSON_TYPES)
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -29,7 +29,7 @@ from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
 from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
 from batonpass.http.dependencies import ClaimsDependency
-from batonpass.http.edge import JSON_TYPES, Edge, check_media_type
+from batonpass.http.edge import JSON_TYPES, Edge, check_media_type, require_json
 from batonpass.http.gate import refresh
 from batonpass.keys import KeyRing
 from batonpass.refresh_tokens import Transport
@@ -143,7 +143,7 @@ def build_router(
         "/logout",
         summary="End this session",
         status_code=_NO_CONTENT,
-        responses=refusals(403, 413, 503),
+        responses=refusals(403, 413, 415, 503),
         response_class=Response,
         dependencies=[cookie],
     )
@@ -291,6 +291,7 @@ def _cookie_or_none(edge: Edge, request: Request) -> str | None:
 
 
 async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Transport]:
+    require_json(request.scope, await request.body())
     text = _cookie_or_none(edge, request)
     if text is not None or not edge.may_use_body(request.scope):
         return text, Transport.COOKIE

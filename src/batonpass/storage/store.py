@@ -29,6 +29,7 @@ from sqlalchemy import (
 from batonpass import ids
 from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending, Family
+from batonpass.keys import DeclaredKey, KeyPeriod
 from batonpass.models import Tables
 from batonpass.origins import Origin
 from batonpass.refresh_tokens import Transport
@@ -37,6 +38,7 @@ ENDED_STAY_VISIBLE = timedelta(hours=24)
 ENDED_LISTED = 100  # of one user's
 EVENTS_ARE_KEPT = timedelta(days=120)  # security.md §3 looks 90 days back
 _META_ROW = 1
+_ROTATION_LOCK = 0x6B657973  # "keys": in PostgreSQL's one number space of advisory locks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +293,40 @@ class Store:
         if holds is None or holds < moment:
             connection.execute(update(meta).where(meta.c.id == _META_ROW).values(not_before=moment))
 
+    # --- signing keys --------------------------------------------------------------------------
+
+    def signing_keys(self, connection: Connection) -> list[DeclaredKey]:
+        """Read when each signing key counts."""
+        return [_declared(row) for row in connection.execute(select(self.tables.signing_keys))]
+
+    def lock_signing_keys(self, connection: Connection) -> None:
+        """Let rotations happen one after the other (on SQLite every writer waits anyway)."""
+        if self._on_postgresql:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ROTATION_LOCK}
+            )
+
+    def write_signing_keys(self, connection: Connection, changed: Sequence[DeclaredKey]) -> None:
+        """Write rows of `signing_keys`, new ones and those that are there already."""
+        table = self.tables.signing_keys
+        connection.execute(delete(table).where(table.c.kid.in_([one.kid for one in changed])))
+        connection.execute(
+            insert(table),
+            [
+                {
+                    "kid": one.kid,
+                    "algorithm": one.algorithm,
+                    "number": one.period.number,
+                    "counts_from": one.period.counts_from,
+                    "counts_until": one.period.counts_until,
+                    "is_withdrawn": one.period.is_withdrawn,
+                }
+                for one in changed
+            ],
+        )
+
+    # --- the time ------------------------------------------------------------------------------
+
     def database_time(self, connection: Connection) -> datetime | None:
         """Ask the database for the time; None where it has no clock of its own (SQLite)."""
         if not self._on_postgresql:
@@ -517,6 +553,19 @@ def _event(row: Row[Any]) -> SecurityEvent:
         origin=Origin(row.ip, row.device),
         request_id=row.request_id,
         details=row.details,
+    )
+
+
+def _declared(row: Row[Any]) -> DeclaredKey:
+    return DeclaredKey(
+        kid=row.kid,
+        algorithm=row.algorithm,
+        period=KeyPeriod(
+            number=row.number,
+            counts_from=_utc(row.counts_from),
+            counts_until=_utc(row.counts_until),
+            is_withdrawn=row.is_withdrawn,
+        ),
     )
 
 
