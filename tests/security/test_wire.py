@@ -214,10 +214,11 @@ def test_chunks_of_any_size_are_one_body(server: ServerProcess, size: int) -> No
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     chunked = "".join(f"{len(piece):x}\r\n{piece}\r\n" for piece in pieces) + "0\r\n\r\n"
     head = (
-        "POST /auth/refresh HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked"
+        "POST /auth/refresh HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
 
-    [(status, _)] = exchange(server, f"{head}\r\n\r\n{chunked}".encode())
+    [(status, _)] = exchange(server, f"{head}{chunked}".encode())
 
     assert status == 200
 
