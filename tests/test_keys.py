@@ -8,12 +8,25 @@ import json
 import secrets
 import warnings
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from itertools import pairwise
+from typing import Any, get_args
 
 import pytest
 
 from batonpass.errors import ConfigurationError
-from batonpass.keys import Algorithm, KeyPeriod, KeyRing, Keys, SigningKey, derive, parse_secrets
+from batonpass.keys import (
+    MAX_ACCEPTED_KEYS,
+    Algorithm,
+    DeclaredKey,
+    KeyPeriod,
+    KeyRing,
+    Keys,
+    KeyState,
+    NoSigningKeyError,
+    SigningKey,
+    derive,
+    parse_secrets,
+)
 
 ALGORITHMS = get_args(Algorithm)
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -301,13 +314,209 @@ def test_a_change_of_secret_accepts_both_and_issues_with_the_first() -> None:
     pytest.param([KeyPeriod(number=1, counts_from=NOW + TICK)], id="none has begun"),
 ])  # fmt: skip
 def test_a_ring_without_a_key_that_counts_says_so(periods: list[KeyPeriod]) -> None:
-    with pytest.raises(ConfigurationError, match="keys rotate"):
+    with pytest.raises(NoSigningKeyError, match="keys rotate"):
         KeyRing([OLD], "ES256", periods).issuing(NOW)
 
 
 def test_a_ring_needs_a_period() -> None:
     with pytest.raises(ConfigurationError, match="keys rotate"):
         KeyRing([OLD], "ES256", [])
+
+
+def test_a_retired_key_is_found_a_while_longer_and_a_withdrawn_one_never() -> None:
+    retired, withdrawn = SigningKey(OLD, "ES256", 1), SigningKey(OLD, "ES256", 2)
+    ring = KeyRing([OLD], "ES256", [
+        KeyPeriod(number=1, counts_until=NOW),
+        KeyPeriod(number=2, counts_until=NOW, is_withdrawn=True),
+    ])  # fmt: skip
+    day = timedelta(days=1)
+
+    assert ring.find(retired.kid, NOW + day - TICK, ended_by=day) is not None
+    assert ring.find(retired.kid, NOW + day, ended_by=day) is None
+    assert ring.find(withdrawn.kid, NOW, ended_by=day) is None
+    assert ring.find(withdrawn.kid, NOW - TICK) is None, "a clock may be behind"
+
+
+# --- what the database says --------------------------------------------------------------------
+
+
+OVERLAP = timedelta(minutes=31)
+ANNOUNCED_FOR = timedelta(seconds=180)  # 60 until everybody knows, 120 in every JWKS
+
+
+def a_row(
+    secret: bytes,
+    number: int,
+    algorithm: Algorithm = "ES256",
+    **period: Any,  # KeyPeriod's
+) -> DeclaredKey:
+    return DeclaredKey(
+        kid=SigningKey(secret, algorithm, number).kid,
+        algorithm=algorithm,
+        period=KeyPeriod(number=number, **period),
+    )
+
+
+def after(
+    ring: KeyRing, rows: list[DeclaredKey], now: datetime, *, withdraw: bool = False
+) -> list[DeclaredKey]:
+    """Rotate, and return the table as it is then."""
+    done = ring.plan_rotation(rows, now, overlap=OVERLAP, withdraw=withdraw)
+    return list(({row.kid: row for row in rows} | {row.kid: row for row in done.changed}).values())
+
+
+def shown(ring: KeyRing, rows: list[DeclaredKey], now: datetime) -> dict[int, KeyState]:
+    return {row.period.number: state for row, state in ring.states(rows, now)}
+
+
+def test_without_a_row_the_first_key_counts_since_ever() -> None:
+    ring = KeyRing([OLD], "ES256")
+
+    assert ring.declare([]) == ()
+    assert ring.issuing(NOW).number == 1
+    assert shown(ring, [], NOW) == {1: KeyState.ISSUING}
+
+
+BEGINS = NOW + ANNOUNCED_FOR
+
+
+@pytest.mark.parametrize(("now", "first", "second"), [
+    pytest.param(NOW,                    KeyState.ISSUING,  KeyState.ANNOUNCED, id="announced"),
+    pytest.param(BEGINS - TICK,          KeyState.ISSUING,  KeyState.ANNOUNCED, id="up to 180 s"),
+    pytest.param(BEGINS,                 KeyState.ACCEPTED, KeyState.ISSUING,   id="then it signs"),
+    pytest.param(BEGINS + OVERLAP - TICK, KeyState.ACCEPTED, KeyState.ISSUING,
+                 id="until the last token of the old one is over"),
+    pytest.param(BEGINS + OVERLAP,       KeyState.OVER,     KeyState.ISSUING,   id="it is gone"),
+])  # fmt: skip
+def test_s_key_3_a_rotation_as_time_passes(
+    now: datetime, first: KeyState, second: KeyState
+) -> None:
+    ring = KeyRing([OLD], "ES256")
+    rows = after(ring, [], NOW)
+
+    ring.declare(rows)
+
+    assert shown(ring, rows, now) == {1: first, 2: second}
+    assert ring.issuing(now).number == (1 if first is KeyState.ISSUING else 2)
+    published = {jwk["kid"] for jwk in ring.jwks(now)["keys"]}
+    gone = first is KeyState.OVER
+    assert published == {SigningKey(OLD, "ES256", n).kid for n in ((2,) if gone else (1, 2))}
+
+
+def test_a_withdrawal_ends_all_that_was_and_signs_at_once() -> None:
+    ring = KeyRing([OLD], "ES256")
+    rows = after(ring, after(ring, [], NOW), NOW + TICK, withdraw=True)
+
+    ring.declare(rows)
+
+    assert shown(ring, rows, NOW + TICK) == {
+        1: KeyState.WITHDRAWN, 2: KeyState.WITHDRAWN, 3: KeyState.ISSUING
+    }  # fmt: skip
+    assert ring.issuing(NOW + TICK).number == 3
+    assert [jwk["kid"] for jwk in ring.jwks(NOW)["keys"]] == [SigningKey(OLD, "ES256", 3).kid]
+
+
+def test_a_key_that_was_over_is_withdrawn_too_and_its_end_stands() -> None:
+    """Else a forger could still log people out with it: a logout takes old tokens."""
+    ring = KeyRing([OLD], "ES256")
+    rows = after(ring, [], NOW)
+    later = BEGINS + OVERLAP + timedelta(hours=1)
+
+    done = ring.plan_rotation(rows, later, overlap=OVERLAP, withdraw=True)
+
+    ends = {row.period.number: row.period.counts_until for row in done.withdrawn}
+    assert ends == {1: BEGINS + OVERLAP, 2: later}
+
+
+def test_a_second_rotation_leaves_the_ends_that_were_told() -> None:
+    ring = KeyRing([OLD], "ES256")
+    once = after(ring, [], NOW)
+
+    done = ring.plan_rotation(once, NOW + TICK, overlap=OVERLAP, withdraw=False)
+
+    assert [row.period.number for row in done.added] == [3]
+    assert [(row.period.number, row.period.counts_until) for row in done.retired] == [
+        (2, BEGINS + TICK + OVERLAP)
+    ]
+
+
+def test_every_secret_gets_the_next_key_and_the_first_ones_signs() -> None:
+    ring = KeyRing([NEW, OLD], "ES256")
+    rows = after(ring, [], NOW)
+
+    ring.declare(rows)
+
+    assert len(rows) == 4
+    assert ring.issuing(BEGINS).kid == SigningKey(NEW, "ES256", 2).kid
+    assert [state for _, state in ring.states(rows, BEGINS)].count(KeyState.ISSUING) == 1
+    assert ring.find(SigningKey(OLD, "ES256", 2).kid, NOW) is not None
+
+
+def test_a_change_of_secret_after_rotations_needs_no_row() -> None:
+    """old,new → new,old → new: each step knows what the step before signed with."""
+    rows = after(KeyRing([OLD], "ES256"), [], NOW)
+    steps = [KeyRing(secrets, "ES256") for secrets in ([OLD], [OLD, NEW], [NEW, OLD], [NEW])]
+    for ring in steps:
+        ring.declare(rows)
+
+    signed_by = [ring.issuing(BEGINS) for ring in steps]
+
+    assert [key.number for key in signed_by] == [2, 2, 1, 1]
+    for before, then in pairwise(range(len(steps))):  # both run while the change rolls
+        assert steps[then].find(signed_by[before].kid, BEGINS) is not None
+        assert steps[before].find(signed_by[then].kid, BEGINS) is not None
+
+
+def test_a_number_is_never_used_twice() -> None:
+    """Also where its row was edited: else a withdrawn key could come back as the next one."""
+    edited = DeclaredKey(kid="x" * 43, algorithm="ES256", period=KeyPeriod(number=7))
+
+    done = KeyRing([OLD], "ES256").plan_rotation([edited], NOW, overlap=OVERLAP, withdraw=False)
+
+    assert [row.period.number for row in done.added] == [8]
+    assert edited.kid not in {row.kid for row in done.changed}, "it is not ours to end"
+
+
+@pytest.mark.parametrize("edited", [
+    pytest.param({"kid": SigningKey(NEW, "ES256", 2).kid}, id="another secret's key"),
+    pytest.param({"kid": SigningKey(OLD, "ES256", 3).kid}, id="another number's key"),
+    pytest.param({"period": KeyPeriod(number=3)}, id="another number"),
+])  # fmt: skip
+def test_s_key_2_a_row_that_was_edited_is_ignored(edited: dict[str, Any]) -> None:
+    good, row = a_row(OLD, 1), a_row(OLD, 2)
+    bad = dataclasses.replace(row, **edited)
+    ring = KeyRing([OLD], "ES256")
+
+    ignored = ring.declare([good, bad])
+
+    assert ignored == (bad,)
+    assert ring.find(row.kid, NOW) is None
+    assert ring.find(bad.kid, NOW) is None
+    assert ring.issuing(NOW).number == 1
+    assert shown(ring, [good, bad], NOW)[bad.period.number] is KeyState.UNKNOWN
+
+
+def test_keys_of_another_algorithm_are_left_alone() -> None:
+    ring = KeyRing([OLD], "EdDSA")
+    rows = [a_row(OLD, 4, counts_until=NOW)]
+
+    assert ring.declare(rows) == ()
+    assert ring.issuing(NOW).number == 1
+    done = ring.plan_rotation(rows, NOW, overlap=OVERLAP, withdraw=True)
+    assert [row.algorithm for row in done.changed] == ["EdDSA", "EdDSA"]
+
+
+def test_no_more_keys_are_accepted_than_a_verifier_takes() -> None:
+    ring = KeyRing([NEW, OLD], "HS256")
+    rows: list[DeclaredKey] = []
+    for _ in range(MAX_ACCEPTED_KEYS - 1):
+        rows = after(ring, rows, NOW)
+
+    with pytest.raises(ConfigurationError, match="--withdraw"):
+        after(ring, rows, NOW)
+
+    assert len(after(ring, rows, NOW, withdraw=True)) == 2 * (MAX_ACCEPTED_KEYS + 1)
+    assert len(after(ring, rows, BEGINS + OVERLAP)) == 2 * (MAX_ACCEPTED_KEYS + 1)
 
 
 def test_an_unknown_kid_is_not_found() -> None:

@@ -78,7 +78,7 @@ _MEANINGS = {
     "REGISTRATION": "who may make an account; `confirm`: who opens a mailed link (needs SMTP_URL)",
     "SMTP_URL": "where mail goes out",
     "TRUSTED_PROXIES": ("addresses or networks whose X-Forwarded-* is believed, comma-separated"),
-    "METRICS": "serves /metrics, for each worker process its own counts",
+    "METRICS": "serves /metrics; every worker answers for all of them",
     "LOG_FORMAT": "Not set: `console` in development, `json` in production",
 }
 

@@ -89,12 +89,12 @@ class AccessTokens:
         """Prepare what is the same in every token.
 
         Args:
-            ring: The keys.
+            ring: The keys; whoever declares others to it changes what is signed and believed here.
             issuer: `iss`.
             audience: `aud`, and `client_id` as well (RFC 9068 §2.2 wants one): the app that our
                 tokens are for logs its own users in.
         """
-        self._ring = ring
+        self.ring = ring
         self._issuer = issuer
         self._audience = audience
         same = {"iss": issuer, "aud": audience, "client_id": audience}
@@ -136,7 +136,7 @@ class AccessTokens:
             f',"sid":"{family_id}","gen":{generation}'
             f',"auth_time":{int(auth_time.timestamp())}{added}}}'
         )
-        key = self._ring.issuing(now)
+        key = self.ring.issuing(now)
         message = self._header(key) + _encode(payload.encode())
         token = (message + b"." + _encode(key.sign(message))).decode()
         if len(token) > MAX_TOKEN_LENGTH:
@@ -150,13 +150,14 @@ class AccessTokens:
         Args:
             token: What the Authorization header carried.
             now: The time to judge it by.
-            expired_by: How long past `exp` it is still believed: a logout takes an old one.
+            expired_by: How long past `exp` it is still believed: a logout takes an old one, also
+                one whose key was retired since; never one whose key was withdrawn.
 
         Raises:
             AccessTokenRefusedError: Anything is wrong with it; `problem` says what.
         """
         header, payload, message, signature = _take_apart(token)
-        key = self._find_key(header, now)
+        key = self._find_key(header, now, expired_by)
         if not key.verify(message, signature):
             _refuse("bad_signature")
         self._check_issuer(payload)
@@ -171,7 +172,9 @@ class AccessTokens:
             header = self._headers[key.kid] = _encode(text.encode()) + b"."
         return header
 
-    def _find_key(self, header: Mapping[str, object], now: datetime) -> SigningKey:
+    def _find_key(
+        self, header: Mapping[str, object], now: datetime, expired_by: timedelta
+    ) -> SigningKey:
         if not _REFUSED_HEADERS.isdisjoint(header):
             _refuse("unsupported_header")
         typ = header.get("typ")
@@ -180,7 +183,7 @@ class AccessTokens:
         kid = header.get("kid")
         if not isinstance(kid, str) or not _KID.fullmatch(kid):
             _refuse("malformed_kid")
-        key = self._ring.find(kid, now)
+        key = self.ring.find(kid, now, ended_by=expired_by)
         if key is None:
             _refuse("unknown_kid")
         if header.get("alg") != key.algorithm:

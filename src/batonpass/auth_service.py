@@ -31,9 +31,9 @@ from batonpass.errors import (
     RefreshTokenSupersededError,
     SessionRevokedError,
 )
-from batonpass.events import EventName, SecurityEvent
+from batonpass.events import TELLS_OF_A_ROTATION, EventName, SecurityEvent
 from batonpass.family import Ending, Family, Verdict
-from batonpass.keys import Keys
+from batonpass.keys import DeclaredKey, KeyRotation, Keys
 from batonpass.origins import Origin
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import (
@@ -46,6 +46,7 @@ from batonpass.refresh_tokens import (
 )
 from batonpass.revocations import Revocations
 from batonpass.settling import Settling
+from batonpass.signing_keys import SigningKeys
 from batonpass.storage.batching import LOCK_WAIT_ALONE_MS, GroupCommit
 from batonpass.storage.engine import Database
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
@@ -133,6 +134,9 @@ class AuthService:
         self.access_tokens = access_tokens
         self.revocations = Revocations(database, store, clock, policy.access_token_lifetime)
         self.settling = Settling(database, store, policy)
+        self.signing_keys = SigningKeys(
+            database, store, access_tokens.ring, clock, policy.access_token_lifetime
+        )
         self._keys = keys
         self._group_commit = GroupCommit(
             database, store, Bench(keys.successor, policy), clock, self._after_commit
@@ -301,6 +305,7 @@ class AuthService:
         if refresh_token is not None:
             await self.revoke_refresh_token(refresh_token, transport, visit)
         if bearer is not None:
+            await self._know_the_keys()
             try:
                 claims = self.access_tokens.verify(
                     bearer, self.clock.now(), expired_by=LOGOUT_ACCEPTS_EXPIRED_BY
@@ -317,6 +322,7 @@ class AuthService:
             SessionRevokedError: Its session has been ended.
             StoreUnavailableError: Whether it has been ended cannot be known.
         """
+        await self._know_the_keys()
         now = self.clock.now()
         claims = self.access_tokens.verify(token, now)
         ended = await self.revocations.check(claims.family_id)
@@ -470,14 +476,53 @@ class AuthService:
         token = RefreshToken(moved.transport, family_id, moved.family.generation, secret)
         return self._answer(moved, token)
 
+    # --- signing keys --------------------------------------------------------------------------
+
+    async def rotate_signing_keys(self, visit: Visit, *, withdraw: bool = False) -> KeyRotation:
+        """Announce the next signing key; every process knows it before it signs anything.
+
+        Args:
+            visit: Who asks.
+            withdraw: The new key signs at once, and what the older ones signed is refused: within
+                a minute on every process. Sessions live on, refresh tokens are made of other keys.
+
+        Raises:
+            ConfigurationError: More keys would be accepted at once than a verifier takes.
+            StoreUnavailableError: The database is away.
+        """
+
+        def work(connection: Connection) -> tuple[KeyRotation, Changes]:
+            now = self.clock.now()
+            rotation = self.signing_keys.rotate(connection, now, withdraw=withdraw)
+            events = [_key_event(EventName.KEY_ROTATED, one, visit, now) for one in rotation.added]
+            events += [
+                _key_event(EventName.KEY_WITHDRAWN, one, visit, now) for one in rotation.withdrawn
+            ]
+            return rotation, Changes(events=events)
+
+        rotation = await self._do(work)
+        await self.signing_keys.poll()
+        return rotation
+
     # --- events --------------------------------------------------------------------------------
 
     async def list_events(
         self, user_id: object, *, before: UUID | None = None, limit: int = 50
     ) -> list[tuple[UUID, SecurityEvent]]:
-        """List a user's security events, newest first, each with its id."""
+        """List a user's security events, newest first, each with its id.
+
+        What tells of a rotation is left out while that is younger than grace: not even the end of a
+        page may show that there is such an event.
+        """
+        now = self.clock.now()
         return await self.database.read(
-            lambda connection: self.store.events_of(connection, user_id, before=before, limit=limit)
+            lambda connection: self.store.events_of(
+                connection,
+                user_id,
+                before=before,
+                limit=limit,
+                untold=(TELLS_OF_A_ROTATION, now - self.policy.grace),
+            )
         )
 
     async def record(self, *events: SecurityEvent) -> None:
@@ -505,6 +550,11 @@ class AuthService:
         return await self.database.write(work)
 
     # --- how -----------------------------------------------------------------------------------
+
+    async def _know_the_keys(self) -> None:
+        """Ask which keys count where that was last read too long ago: one may be withdrawn."""
+        if not self.signing_keys.is_fresh():
+            await self.signing_keys.poll()
 
     def _tell_verdict(self, verdict: Verdict) -> None:
         for handler in self._on_verdict:
@@ -550,9 +600,8 @@ class AuthService:
         now = self.clock.now()
         live = [
             stored.family.id
-            for stored in self.store.list_of(connection, user_id, now)
-            if stored.family.ended_at is None
-            and not stored.family.is_over(self.policy, now)
+            for stored in self.store.live_of(connection, user_id)
+            if not stored.family.is_over(self.policy, now)
             and (replaced is None or stored.family.id != replaced.family_id)
         ]
         excess = set(live[self.policy.sessions_per_user - 1 :])  # newest first: the oldest end
@@ -683,6 +732,22 @@ def _event(name: EventName, stored: StoredFamily, visit: Visit, now: datetime) -
         origin=visit.origin,
         request_id=visit.request_id,
         details={"reason": stored.family.ended_reason},
+    )
+
+
+def _key_event(
+    name: EventName, declared: DeclaredKey, visit: Visit, now: datetime
+) -> SecurityEvent:
+    return SecurityEvent(
+        name=name,
+        at=now,
+        origin=visit.origin,
+        request_id=visit.request_id,
+        details={
+            "number": declared.period.number,
+            "kid": declared.kid,
+            "algorithm": declared.algorithm,
+        },
     )
 
 

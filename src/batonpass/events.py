@@ -50,6 +50,10 @@ class EventName(StrEnum):
     KEY_WITHDRAWN = "key_withdrawn"
 
 
+# These tell of a rotation; younger than grace, it must not show (a thief could time his replay).
+TELLS_OF_A_ROTATION = (EventName.LOST_ANSWER_RECOVERED, EventName.ANSWERED_ELSEWHERE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityEvent:
     """One thing that happened, as it is stored, logged and told to the app's handlers.

@@ -14,8 +14,9 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
 from itertools import pairwise
 from typing import Final, Literal, Self
 
@@ -44,6 +45,11 @@ KEY_BYTES = 32
 _CURE: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+# From when a rotation is committed until its key signs: every process learns of the key within
+# LEARNT_WITHIN, and from then on it stands in its JWKS, which others read once a minute (S-KEY-3).
+LEARNT_WITHIN = timedelta(seconds=60)
+PUBLISHED_BEFORE_USE = timedelta(seconds=120)
+MAX_ACCEPTED_KEYS = 16  # numbers at a time: a verifier takes 32 keys, and secrets may be two
 _MIN_DISTINCT_BYTES = 16  # 32 random bytes have fewer once in 10^15 times
 # A phrase out of these characters looks like base64url. In random text one of these words stands
 # less than once in 10^7 times.
@@ -150,11 +156,13 @@ class KeyPeriod:
         counts_from: From then on it issues; it stands in the JWKS before. None: since ever.
         counts_until: From then on nothing of it is accepted, and it is out of the JWKS; a
             withdrawal sets it to now. None: for ever.
+        is_withdrawn: Nothing of its keys is believed any more, whatever the time.
     """
 
     number: int
     counts_from: datetime | None = None
     counts_until: datetime | None = None
+    is_withdrawn: bool = False
 
     def has_begun(self, now: datetime) -> bool:
         """Whether its keys may issue."""
@@ -162,7 +170,62 @@ class KeyPeriod:
 
     def is_over(self, now: datetime) -> bool:
         """Whether what its keys signed is no longer accepted."""
-        return self.counts_until is not None and now >= self.counts_until
+        return self.is_withdrawn or (self.counts_until is not None and now >= self.counts_until)
+
+    def retired(self, until: datetime) -> "KeyPeriod":
+        """Return the period with an end, where it has none yet."""
+        return replace(self, counts_until=until) if self.counts_until is None else self
+
+    def withdrawn(self, now: datetime) -> "KeyPeriod":
+        """Return the period as it is once its keys are withdrawn."""
+        until = now if self.counts_until is None else min(now, self.counts_until)
+        return self if self.is_withdrawn else replace(self, counts_until=until, is_withdrawn=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredKey:
+    """One row of `signing_keys`: a key, by the name that only its secret's holder can make.
+
+    Attributes:
+        kid: The key's id.
+        algorithm: How it signs.
+        period: Its number, and when it counts.
+    """
+
+    kid: str
+    algorithm: str
+    period: KeyPeriod
+
+
+class KeyState(StrEnum):
+    """What a signing key is good for at a moment."""
+
+    ANNOUNCED = auto()  # in the JWKS; it signs nothing yet
+    ISSUING = auto()  # it signs every new access token
+    ACCEPTED = auto()  # it signs nothing, and what it signed is good
+    OVER = auto()  # what it signed has expired
+    WITHDRAWN = auto()  # what it signed is refused
+    UNKNOWN = auto()  # no secret derives it: the row was edited, or its secret is not listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotation:
+    """What `keys rotate` did.
+
+    Attributes:
+        added: The new key, one for each secret; the first one's is to issue.
+        retired: The keys that got an end.
+        withdrawn: The keys that nothing is believed of any more.
+    """
+
+    added: tuple[DeclaredKey, ...]
+    retired: tuple[DeclaredKey, ...]
+    withdrawn: tuple[DeclaredKey, ...]
+
+    @property
+    def changed(self) -> tuple[DeclaredKey, ...]:
+        """Every row that is to be written."""
+        return (*self.added, *self.retired, *self.withdrawn)
 
 
 class SigningKey:
@@ -211,12 +274,19 @@ class SigningKey:
 
 
 _FIRST_PERIOD: Final = (KeyPeriod(number=1),)
+_NO_TIME: Final = timedelta(0)
+
+
+class NoSigningKeyError(Exception):
+    """Every key is over, withdrawn or yet to begin: a fault of ours, no refusal of a request."""
 
 
 class KeyRing:
-    """The signing keys of every secret and number; one of them issues. Never changes.
+    """The signing keys of every secret and number; one of them issues.
 
-    A rotation makes a new ring from the periods in the database.
+    Each secret counts its own keys: what the database says of one is in the row with its `kid`,
+    and of a secret without a row the first key counts, since ever. So a new secret needs no row to
+    begin, and a row that somebody edited says nothing of any key.
     """
 
     def __init__(
@@ -225,54 +295,191 @@ class KeyRing:
         algorithm: Algorithm,
         periods: Iterable[KeyPeriod] = _FIRST_PERIOD,
     ) -> None:
-        """Derive a key for each secret and period.
+        """Derive a key for each secret and period; `declare` takes over what the database says.
 
         Raises:
             ConfigurationError: There is no secret or no period.
         """
         _refuse_none(secrets)
-        newest_first = sorted(periods, key=lambda period: period.number, reverse=True)
-        if not newest_first:
+        every = tuple(periods)
+        if not every:
             msg = "No signing key is declared: run `batonpass keys rotate`."
             raise ConfigurationError(msg)
         self.algorithm: Algorithm = algorithm
-        self._issuers = [
-            (period, SigningKey(secrets[0], algorithm, period.number)) for period in newest_first
-        ]
-        self._by_kid = {key.kid: (period, key) for period, key in self._issuers}
-        for secret in secrets[1:]:
-            for period in newest_first:
-                key = SigningKey(secret, algorithm, period.number)
-                self._by_kid.setdefault(key.kid, (period, key))
+        self._secrets = tuple(secrets)
+        self._derived: dict[tuple[int, int], SigningKey] = {}
+        self._held = self._hold([every] * len(self._secrets))
+
+    def declare(self, declared: Iterable[DeclaredKey]) -> tuple[DeclaredKey, ...]:
+        """Take over the rows of `signing_keys`, all at once.
+
+        Returns:
+            The rows of our algorithm that no secret derives: they are ignored.
+        """
+        ours, unknown = self._sort(declared)
+        self._held = self._hold([[one.period for one in rows] or _FIRST_PERIOD for rows in ours])
+        return tuple(unknown)
 
     def issuing(self, now: datetime) -> SigningKey:
         """Return the first secret's newest key that counts.
 
         Raises:
-            ConfigurationError: None counts: all are over, or yet to begin.
+            NoSigningKeyError: None counts: somebody wrote into the table.
         """
-        for period, key in self._issuers:
+        for period, key in self._held.issuers:
             if period.has_begun(now) and not period.is_over(now):
                 return key
-        msg = "No signing key counts at this moment: run `batonpass keys rotate`."
-        raise ConfigurationError(msg)
+        msg = "No signing key counts: run `batonpass keys rotate --withdraw`, and see who wrote."
+        raise NoSigningKeyError(msg)
 
-    def find(self, kid: str, now: datetime) -> SigningKey | None:
-        """Look a key up by its id, in memory alone; None when it is unknown or withdrawn.
+    def find(self, kid: str, now: datetime, *, ended_by: timedelta = _NO_TIME) -> SigningKey | None:
+        """Look a key up by its id, in memory alone; None when it is unknown, over or withdrawn.
 
         A key that is yet to begin is found: another process' clock may be ahead of ours.
+
+        Args:
+            kid: The key's id.
+            now: The time to judge by.
+            ended_by: How long past its end it is still found; a withdrawn one never is.
         """
-        found = self._by_kid.get(kid)
-        if found is None or found[0].is_over(now):
+        found = self._held.by_kid.get(kid)
+        if found is None or found[0].is_over(now - ended_by):
             return None
         return found[1]
 
     def jwks(self, now: datetime) -> dict[str, list[dict[str, str]]]:
         """Return the public keys as a JWK set (RFC 7517 §5), those yet to begin among them."""
         public = (
-            key.public_jwk() for period, key in self._by_kid.values() if not period.is_over(now)
+            key.public_jwk()
+            for period, key in self._held.by_kid.values()
+            if not period.is_over(now)
         )
         return {"keys": [jwk for jwk in public if jwk is not None]}
+
+    def states(
+        self, declared: Iterable[DeclaredKey], now: datetime
+    ) -> list[tuple[DeclaredKey, KeyState]]:
+        """Tell what each key is good for: those that have a row, and those that need none."""
+        ours, unknown = self._sort(declared)
+        listed: list[tuple[DeclaredKey, KeyState]] = []
+        for secret, rows in enumerate(ours):
+            # As `issuing` looks: newest first, and of the first secret alone.
+            may_issue = secret == 0
+            for row in sorted(
+                rows or [self._first_of(secret)], key=lambda one: one.period.number, reverse=True
+            ):
+                state = _state(row.period, now, may_issue=may_issue)
+                may_issue = may_issue and state is not KeyState.ISSUING
+                listed.append((row, state))
+        listed += [(row, KeyState.UNKNOWN) for row in unknown]
+        return sorted(listed, key=lambda one: one[0].period.number)
+
+    def plan_rotation(
+        self, declared: Iterable[DeclaredKey], now: datetime, *, overlap: timedelta, withdraw: bool
+    ) -> KeyRotation:
+        """Decide what a rotation writes; it touches no row that is not of our secrets.
+
+        Args:
+            declared: Every row of `signing_keys`, as it stands in the same transaction.
+            now: When the rotation is made.
+            overlap: How long after a key's last use something that it signed may be presented.
+            withdraw: Whether the new key counts at once, and nothing older any more.
+
+        Raises:
+            ConfigurationError: More keys would be accepted at once than a verifier takes.
+        """
+        rows = tuple(declared)
+        ours = [
+            row
+            for secret, found in enumerate(self._sort(rows)[0])
+            for row in found or [self._first_of(secret)]
+        ]
+        begins = now if withdraw else now + LEARNT_WITHIN + PUBLISHED_BEFORE_USE
+        number = 1 + max(row.period.number for row in (*rows, *ours))
+        added = tuple(
+            DeclaredKey(
+                kid=self._key(secret, number).kid,
+                algorithm=self.algorithm,
+                period=KeyPeriod(number=number, counts_from=begins),
+            )
+            for secret in range(len(self._secrets))
+        )
+        if withdraw:
+            old = [replace(row, period=row.period.withdrawn(now)) for row in ours]
+            return KeyRotation(added=added, retired=(), withdrawn=_changed(ours, old))
+        accepted = {row.period.number for row in ours if not row.period.is_over(now)}
+        if len(accepted) >= MAX_ACCEPTED_KEYS:
+            msg = (
+                f"{len(accepted)} signing keys are accepted at this moment, and services that read "
+                "the JWKS take no more. Wait until one is over, or run: batonpass keys rotate "
+                "--withdraw"
+            )
+            raise ConfigurationError(msg)
+        old = [replace(row, period=row.period.retired(begins + overlap)) for row in ours]
+        return KeyRotation(added=added, retired=_changed(ours, old), withdrawn=())
+
+    def _sort(
+        self, declared: Iterable[DeclaredKey]
+    ) -> tuple[list[list[DeclaredKey]], list[DeclaredKey]]:
+        """Return each secret's rows, and those of our algorithm that are no secret's."""
+        ours: list[list[DeclaredKey]] = [[] for _ in self._secrets]
+        unknown: list[DeclaredKey] = []
+        for row in declared:
+            if row.algorithm != self.algorithm:
+                continue
+            for secret, rows in enumerate(ours):
+                if self._key(secret, row.period.number).kid == row.kid:
+                    rows.append(row)
+                    break
+            else:
+                unknown.append(row)
+        return ours, unknown
+
+    def _first_of(self, secret: int) -> DeclaredKey:
+        (period,) = _FIRST_PERIOD
+        kid = self._key(secret, period.number).kid
+        return DeclaredKey(kid=kid, algorithm=self.algorithm, period=period)
+
+    def _key(self, secret: int, number: int) -> SigningKey:
+        place = (secret, number)
+        if place not in self._derived:
+            self._derived[place] = SigningKey(self._secrets[secret], self.algorithm, number)
+        return self._derived[place]
+
+    def _hold(self, periods: Sequence[Iterable[KeyPeriod]]) -> "_Held":
+        keys = [
+            [
+                (period, self._key(secret, period.number))
+                for period in sorted(counted, key=lambda one: one.number, reverse=True)
+            ]
+            for secret, counted in enumerate(periods)
+        ]
+        by_kid = {held[1].kid: held for of_secret in keys for held in of_secret}
+        return _Held(issuers=tuple(keys[0]), by_kid=by_kid)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Held:
+    """What a ring holds; replaced as a whole, so no reader sees half of a rotation."""
+
+    issuers: tuple[tuple[KeyPeriod, SigningKey], ...]  # the first secret's, newest first
+    by_kid: dict[str, tuple[KeyPeriod, SigningKey]]
+
+
+def _state(period: KeyPeriod, now: datetime, *, may_issue: bool) -> KeyState:
+    if period.is_withdrawn:
+        return KeyState.WITHDRAWN
+    if period.is_over(now):
+        return KeyState.OVER
+    if not period.has_begun(now):
+        return KeyState.ANNOUNCED
+    return KeyState.ISSUING if may_issue else KeyState.ACCEPTED
+
+
+def _changed(
+    before: Sequence[DeclaredKey], after: Sequence[DeclaredKey]
+) -> tuple[DeclaredKey, ...]:
+    return tuple(new for old, new in zip(before, after, strict=True) if new != old)
 
 
 def _refuse_none(secrets: Sequence[bytes]) -> None:

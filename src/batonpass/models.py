@@ -94,8 +94,9 @@ class StoredSigningKey:
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
     algorithm: Mapped[str] = mapped_column(String(8))
     number: Mapped[int] = mapped_column(Integer)
-    counts_from: Mapped[datetime] = mapped_column(_TIME)
+    counts_from: Mapped[datetime | None] = mapped_column(_TIME)  # none: since ever
     counts_until: Mapped[datetime | None] = mapped_column(_TIME)
+    is_withdrawn: Mapped[bool]
 
 
 class Meta:

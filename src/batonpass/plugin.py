@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hints
@@ -20,8 +21,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hin
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import Connection, Engine, MetaData, Table, select
 from sqlalchemy import inspect as inspect_mapping
+from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.orm import InstanceState, Mapper, Session
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
@@ -37,6 +39,7 @@ from batonpass.errors import (
     StoreUnavailableError,
 )
 from batonpass.http.answers import refusal
+from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import bearer_scheme, claims_of, fresh_claims_of
 from batonpass.http.edge import AddressOf, Edge, OriginOf, peer_address, request_origin
 from batonpass.http.gate import Gate
@@ -48,7 +51,7 @@ from batonpass.http.routes import (
     log_in_with,
     login_form,
 )
-from batonpass.keys import Algorithm, KeyRing, Keys, parse_secrets
+from batonpass.keys import MIN_SECRET_BYTES, Algorithm, KeyRing, Keys, parse_secrets
 from batonpass.policy import Policy
 from batonpass.revocations import POLL_SECONDS
 from batonpass.storage.engine import Database
@@ -58,6 +61,7 @@ logger = logging.getLogger(__name__)
 
 UserT = TypeVar("UserT")
 PURGE_EVERY_SECONDS = 3600.0
+_PREFIX = re.compile(r"(/[\w.~-]+)+")
 
 
 class Batonpass(Generic[UserT]):
@@ -105,7 +109,7 @@ class Batonpass(Generic[UserT]):
             algorithm: How access tokens are signed.
             issuer: Their claim `iss`.
             audience: Their claim `aud`.
-            prefix: Where our routes stand.
+            prefix: Where our routes stand: a path such as "/auth".
             table_prefix: Stands before each of our tables' names.
             schema: The schema of our tables.
             cookie_secure: True: Secure cookies with __Host- names; False: plain ones; None: by the
@@ -118,12 +122,23 @@ class Batonpass(Generic[UserT]):
             clock: What asks for the time.
 
         Raises:
-            ConfigurationError: The secret is too weak, or the user table has no single key.
+            ConfigurationError: The secret is too weak, the user table has no single key, or
+                another argument cannot work; the sentence says which.
         """
-        secrets = parse_secrets(secret) if isinstance(secret, str) else tuple(secret)
+        secrets = parse_secrets(secret) if isinstance(secret, str) else _checked(secret)
+        if not _PREFIX.fullmatch(prefix):
+            message = f"prefix: {prefix!r} is no path such as '/auth'."
+            raise ConfigurationError(message)
+        origins = _exact_origins(cors_origins)
         self._user = user
         self._user_key = _single_key(user)
         self.tables = models.define(metadata, self._user_key, prefix=table_prefix, schema=schema)
+        if self.tables.user_key is not self._user_key:
+            message = (
+                f"These tables belong to the users in {self.tables.user_key.table.name!r}. Give "
+                "other users tables of their own: table_prefix."
+            )
+            raise ConfigurationError(message)
         self.clock = clock or Clock()
         self.ring = KeyRing(secrets, algorithm)
         self.database = Database(engine)
@@ -142,11 +157,12 @@ class Batonpass(Generic[UserT]):
             cookie_secure=cookie_secure,
             cookie_samesite=cookie_samesite,
             own_origin=public_url,
-            allowed_origins=frozenset(cors_origins),
+            allowed_origins=origins,
             address_of=address_of,
             origin_of=origin_of,
         )
         self._authenticate: Callable[..., Any] | None = None
+        self._is_installed = False
         self.scheme = bearer_scheme(prefix)
         self.claims = claims_of(self.service, self.scheme)
         self.fresh = fresh_claims_of(self.service, self.claims)
@@ -158,8 +174,14 @@ class Batonpass(Generic[UserT]):
         """Decide who may log in: a FastAPI dependency that returns the user, or None.
 
         Its parameter of type `Login` gets the login form; all others are the app's to declare. Sync
-        functions run in a thread.
+        functions run in a thread. Comes before `install`.
+
+        Raises:
+            ConfigurationError: It takes no `Login`, or comes too late.
         """
+        if self._is_installed:
+            message = "auth.authenticate comes before auth.install: the login is a route by then."
+            raise ConfigurationError(message)
         self._authenticate = _with_login_form(check)
         return check
 
@@ -174,10 +196,22 @@ class Batonpass(Generic[UserT]):
     def install(self, app: FastAPI, *, fast: bool = True) -> None:
         """Add the routes, the gate, the error answers and the heartbeat to an app.
 
+        Without `authenticate` there is no route to log in by: `sign_in` is the app's way then.
+
         Args:
             app: The app, at any time before it serves.
             fast: Answer refreshes in the gate; False: by an ordinary route.
+
+        Raises:
+            ConfigurationError: This was installed already, or the app serves by now.
         """
+        if self._is_installed:
+            message = "This Batonpass is installed already: each app has one of its own."
+            raise ConfigurationError(message)
+        if app.middleware_stack is not None:
+            message = "auth.install adds a middleware: call it before it serves its first request."
+            raise ConfigurationError(message)
+        self._is_installed = True
         log_in = None
         if self._authenticate is not None:
             log_in = log_in_with(self.edge, _or_refuse(self._authenticate), self.key_of_user)
@@ -208,23 +242,40 @@ class Batonpass(Generic[UserT]):
             raise AccessTokenInvalidError from error
 
     def key_of_user(self, user: Any) -> object:  # the app's own class
-        """Return a user's key."""
+        """Return a user's key.
+
+        Raises:
+            TypeError: It is no user.
+        """
         if isinstance(self._user, Table):
+            if not hasattr(user, self._user_key.key):
+                raise TypeError(_no_user(user, f"a row of {self._user.name!r}"))
             return getattr(user, self._user_key.key)
+        if not isinstance(user, self._user):
+            raise TypeError(_no_user(user, self._user.__name__))
+        state = cast("InstanceState[UserT]", inspect_mapping(user))
+        if state.identity is not None:  # known also after a commit, when reading is a query
+            return state.identity[0]
         mapper = cast("Mapper[UserT]", inspect_mapping(self._user))
         return mapper.primary_key_from_instance(user)[0]
 
     # --- the heartbeat -------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Fill the revocation feed, so that the first request is judged by all that is known."""
+        """Learn what has ended and which keys count: the first request is judged by all of it."""
         with contextlib.suppress(StoreUnavailableError):  # each request asks again; readyz says so
             await self.service.revocations.poll()
+            await self.service.signing_keys.poll()
 
     async def beat(self) -> None:
-        """Do once what the process does every second: read the feed, write what has settled."""
+        """Do once what the process does every second: read the feed, write what has settled.
+
+        And, where their time has come, read which signing keys count.
+        """
         try:
             await self.service.revocations.poll()
+            if self.service.signing_keys.is_due():
+                await self.service.signing_keys.poll()
             await self.service.settling.write()
         except StoreUnavailableError as error:
             logger.warning("database_unavailable", extra={"why": repr(error.__cause__)})
@@ -286,8 +337,51 @@ class Batonpass(Generic[UserT]):
             return session.get(self._user, key)
 
 
+def _checked(given: object) -> tuple[bytes, ...]:
+    """Take secrets that were read already; only their length can be judged."""
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        message = "SECRET_KEY: pass text (hex or base64url), or a list of bytes."
+        raise ConfigurationError(message)
+    secrets = tuple(given)
+    for position, secret in enumerate(secrets, start=1):
+        if not isinstance(secret, bytes) or len(secret) < MIN_SECRET_BYTES:
+            message = f"SECRET_KEY: key {position} is not at least {MIN_SECRET_BYTES} bytes long."
+            raise ConfigurationError(message)
+    if not secrets:
+        message = "SECRET_KEY: there is none."
+        raise ConfigurationError(message)
+    return secrets
+
+
+def _exact_origins(origins: Iterable[str]) -> frozenset[str]:
+    """Take origins as browsers write them: any other would never be met (S-CORS-1)."""
+    found = frozenset((origins,) if isinstance(origins, str) else origins)
+    for origin in found:
+        if isinstance(origins, str) or not _is_exact(origin):
+            message = (
+                f"cors_origins: {origin!r} is no list of exact origins: write for instance "
+                "['https://app.example.com']."
+            )
+            raise ConfigurationError(message)
+    return found
+
+
+def _is_exact(origin: str) -> bool:
+    return origin.startswith(("http://", "https://")) and serialised(origin) == origin
+
+
+def _no_user(found: object, wanted: str) -> str:
+    return f"auth.authenticate returns {wanted} or None, not {type(found).__name__}."
+
+
 def _single_key(user: type[Any] | Table) -> Any:  # a column of the app's key type
-    table = user if isinstance(user, Table) else cast("Table", inspect_mapping(user).local_table)
+    try:
+        table = (
+            user if isinstance(user, Table) else cast("Table", inspect_mapping(user).local_table)
+        )
+    except NoInspectionAvailable as error:
+        message = f"user: {user!r} is neither a mapped class nor a table."
+        raise ConfigurationError(message) from error
     keys = list(table.primary_key.columns)
     if len(keys) != 1:
         message = f"The user table {table.name!r} needs one primary key column, not {len(keys)}."

@@ -23,10 +23,17 @@ class Shell:
 
     def __call__(self, *words: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
         """Run a command: its exit code, what it printed, what it complained of."""
+        code = "from batonpass.cli import main; main()"
+        return self.python(code, *words, stdin=stdin, **settings)
+
+    def python(
+        self, code: str, *words: str, stdin: str = "", **settings: str
+    ) -> tuple[int, str, str]:
+        """Run Python as a command would be run."""
         ours = {f"BATONPASS_{name}": value for name, value in settings.items()}
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BATONPASS_")}
         done = subprocess.run(
-            [sys.executable, "-c", "from batonpass.cli import main; main()", *words],
+            [sys.executable, "-c", code, *words],
             cwd=self.folder,
             input=stdin,
             env={**kept, "BATONPASS_SECRET_KEY": SECRET_KEY, "COLUMNS": "200", **ours},
@@ -130,7 +137,7 @@ def test_help_explains_each_command_and_a_wrong_word_is_an_error(shell: Shell) -
     code, out, _ = shell("--help")
 
     assert code == 0
-    for name in ("serve", "openapi", "migrate", "doctor", "purge", "users", "sessions"):
+    for name in ("serve", "openapi", "migrate", "doctor", "purge", "users", "sessions", "keys"):
         assert any(name in line and len(line.split()) > 3 for line in out.splitlines()), name
     assert shell("nonsense")[0] == 2
 

@@ -363,3 +363,40 @@ async def test_s_cors_2_a_preflight(server: Server, origin: str, expected: int) 
     assert answer.status_code == expected
     assert answer.headers.get_list("cache-control") == ["no-store"]
     assert bool(cors_headers(answer)) is (origin == LISTED)
+
+
+# --- a body, where one may come ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", FORM["content-type"], "", "application/jsonx"]
+)
+async def test_s_csrf_6_a_body_of_another_type_is_refused_and_spends_nothing(
+    server: Server, path: str, media_type: str
+) -> None:
+    client = await server.signed_in()
+    before = server.rows()
+
+    answer = await client.post(path, content=b"{}", headers={"content-type": media_type})
+
+    assert refusal(answer) == (415, "unsupported_media_type")
+    assert server.rows() == before
+    assert (await client.post("/auth/refresh")).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "status"), [("/auth/refresh", 200), ("/auth/logout", 204)])
+@pytest.mark.parametrize(("headers", "body"), [
+    pytest.param({}, b"", id="no body"),
+    pytest.param(FORM, b"", id="the type that axios gives to no body"),
+    pytest.param(JSON, b"{}", id="JSON that says nothing"),
+    pytest.param({"content-type": "Application/JSON; charset=utf-8"}, b"{}", id="spelt otherwise"),
+])  # fmt: skip
+async def test_a_cookie_needs_no_body(
+    server: Server, path: str, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    client = await server.signed_in()
+
+    answer = await client.post(path, content=body, headers=headers)
+
+    assert answer.status_code == status

@@ -26,9 +26,13 @@ APP = Starlette(routes=[Route("/", _page), Route("/api", _api), Route("/docs", _
 
 
 async def headers_of(
-    url: str, *, https: bool = False, script_hashes: tuple[str, ...] = ()
+    url: str,
+    *,
+    https: bool = False,
+    own_origin: str | None = None,
+    script_hashes: tuple[str, ...] = (),
 ) -> httpx.Headers:
-    app = SecurityHeaders(APP, https=https, script_hashes=script_hashes)
+    app = SecurityHeaders(APP, https=https, own_origin=own_origin, script_hashes=script_hashes)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         return (await client.get(url)).headers
 
@@ -96,6 +100,19 @@ async def test_https_is_demanded_from_where_it_is_spoken(
 
     wanted = "max-age=31536000; includeSubDomains" if expected else None
     assert headers.get("strict-transport-security") == wanted
+
+
+@pytest.mark.parametrize(("own_origin", "expected"), [
+    pytest.param("https://app.test", True, id="a proxy asks for this machine's own name"),
+    pytest.param("http://app.test", False, id="users come over http"),
+    pytest.param("https://localhost:8443", False, id="users are on this machine"),
+])  # fmt: skip
+async def test_where_users_see_us_decides_not_what_a_proxy_asks_for(
+    own_origin: str, expected: bool
+) -> None:
+    headers = await headers_of("http://127.0.0.1:8000/", own_origin=own_origin)
+
+    assert ("strict-transport-security" in headers) is expected
 
 
 async def test_a_broken_host_header_is_no_error() -> None:

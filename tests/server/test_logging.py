@@ -133,6 +133,20 @@ def test_no_token_is_written(written: Written, token: str) -> None:
     assert token[:12] not in written()
 
 
+@pytest.mark.parametrize("after", ["", "\n[SQL: INSERT INTO users]", "\n\nThe above exception"])
+def test_no_row_that_the_database_refused_is_written(written: Written, after: str) -> None:
+    log_a_failure(f'violates "a_check"\nDETAIL:  Failing row contains (7, $argon2id$v=19).{after}')
+    log_a_failure(f"Key exists.\nDETAIL:  Key (email)=(a@\nb) exists.\nHINT:  Look.{after}")
+
+    text = written()
+    assert "argon2id" not in text
+    assert "a@" not in text
+    assert text.count("DETAIL: [row]") == 2
+    assert "a_check" in text
+    assert "Look." in text
+    assert text.count(after.strip() or "DETAIL") == 2
+
+
 def test_fields_stay_what_they_are(written: Written, log_format: Format) -> None:
     logger.warning("counted", extra={"rows": 7, "share": 0.5, "whole": True, "user_id": None})
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from batonpass.errors import ConfigurationError
+from batonpass.server import settings as settings_module
 from batonpass.server.settings import (
     Settings,
     load_settings,
     network_file_system,
     production_problems,
     read_or_make_secret,
+    require_safe,
     unknown_settings,
 )
 from batonpass.server.throttle import LoginLimits
@@ -412,5 +414,44 @@ def test_a_network_file_system_is_seen(path: str, kind: str | None, tmp_path: Pa
     assert network_file_system(Path(path), mounts) == kind
 
 
-def test_no_file_is_on_no_network() -> None:
-    assert network_file_system(None) is None
+def test_no_file_is_on_no_network(tmp_path: Path) -> None:
+    assert network_file_system(None, tmp_path) is None
+
+
+def test_production_refuses_sqlite_on_a_network(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text("server:/data /srv nfs4 rw 0 0\n")
+    monkeypatch.setattr(settings_module, "MOUNTS", mounts)
+
+    problems = production_problems(say.production(DATABASE_URL="sqlite:////srv/app.db"))
+
+    assert [problem.setting for problem in problems] == ["BATONPASS_DATABASE_URL"]
+    assert "PostgreSQL" in problems[0].cure
+
+
+@pytest.mark.parametrize("switch", ["PYTHONASYNCIODEBUG", "PYTHONDEVMODE"])
+def test_production_refuses_debug_mode(
+    say: Say, monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
+    monkeypatch.setenv(switch, "1")
+
+    problems = production_problems(say.production())
+
+    assert [(problem.setting, problem.cure) for problem in problems] == [(switch, "Unset it.")]
+
+
+def test_a_missing_secret_is_named_once_with_its_cure(say: Say) -> None:
+    (problem,) = production_problems(say.production(SECRET_KEY=""))
+
+    told = f"{problem.problem} {problem.cure}"
+    assert "there is none" in told
+    assert told.count("Make one with") == 1
+
+
+def test_only_production_is_refused(say: Say) -> None:
+    require_safe(say(COOKIE_SECURE="false"))
+
+    with pytest.raises(ConfigurationError, match=r"(?s)COOKIE_SECURE.*RATE_LIMIT_LOGIN"):
+        require_safe(say.production(COOKIE_SECURE="false", RATE_LIMIT_LOGIN="off"))

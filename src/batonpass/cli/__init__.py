@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from batonpass.cli import database, serving, sessions, users
+from batonpass.cli import database, keys, serving, sessions, users
 from batonpass.errors import BatonpassError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(database.doctor)
 app.command()(database.purge)
 app.add_typer(users.app, name="users")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +20,9 @@ from batonpass.server.settings import Settings, load_settings
 from batonpass.server.users import User
 
 T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Row = dict[str, str | int | bool | None]
 
 VISIT = Visit(origin=Origin(ip=None, device="command line"))
 
@@ -64,7 +68,7 @@ def run_on(
     return asyncio.run(whole())
 
 
-def print_rows(rows: list[dict[str, str | int | bool | None]], *, as_json: bool) -> None:
+def print_rows(rows: list[Row], *, as_json: bool) -> None:
     """Print a listing: for people as a table, for programs as JSON."""
     if as_json:
         print(json.dumps(rows, indent=2))

@@ -1,13 +1,16 @@
 """`batonpass migrate | purge | doctor`: the database and the configuration."""
 
 import sys
+from typing import Annotated
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 
 from batonpass.cli.context import run, run_on
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
-from batonpass.server.diagnosis import Finding, diagnose
+from batonpass.server.diagnosis import Finding, diagnose_database, diagnose_settings
 from batonpass.server.settings import load_settings
 from batonpass.server.users import User
 
@@ -28,18 +31,23 @@ def purge() -> None:
         print(f"{table}: {rows} deleted")
 
 
-def doctor() -> None:
+def doctor(
+    workers: Annotated[int, typer.Option(help="How many processes will serve.", min=1)] = 1,
+) -> None:
     """Check configuration and database; exit code 1 when something is unsafe."""
     settings = load_settings()
+    findings = diagnose_settings(settings, workers=workers)
 
     async def deed(auth: Batonpass[User]) -> list[Finding]:
-        return await diagnose(settings, auth)
+        return await diagnose_database(settings, auth)
 
-    findings = run_on(settings, deed, by_database_clock=False)
+    if not any(one.is_unsafe and one.subject.endswith("SECRET_KEY") for one in findings):
+        findings += run_on(settings, deed, by_database_clock=False)
     console = Console(soft_wrap=True)
     for finding in findings:
         mark = "[red]unsafe[/red]" if finding.is_unsafe else "[yellow]note[/yellow]  "
-        console.print(f"{mark}  {finding.subject} {finding.problem} {finding.cure}")
+        told = f"{finding.subject}: {finding.problem} {finding.cure}"
+        console.print(f"{mark}  {escape(told)}", highlight=False)
     if not findings:
         console.print("[green]All is well.[/green]")
     if any(finding.is_unsafe for finding in findings):

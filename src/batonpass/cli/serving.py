@@ -1,15 +1,21 @@
 """`batonpass serve | openapi`."""
 
 import json
+import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from batonpass.cli.context import run_on
 from batonpass.errors import ConfigurationError
 from batonpass.server import migrations
 from batonpass.server.app import build_app
-from batonpass.server.settings import Settings, load_settings, production_problems
+from batonpass.server.connections import Connection
+from batonpass.server.diagnosis import find_unsafe_database, several_workers_on_sqlite
+from batonpass.server.metrics import counted_together
+from batonpass.server.settings import Settings, load_settings, require_safe
 
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
@@ -24,24 +30,28 @@ def serve(
     """Serve the API and the web app."""
     settings = load_settings()
     _prepare(settings)
+    if (note := several_workers_on_sqlite(settings, workers)) is not None:
+        print(f"Note: {note.subject} {note.problem} {note.cure}", file=sys.stderr)
     if workers == 1:
         print(f"Batonpass serves on http://{_shown(host)}:{port}", flush=True)
     else:
         print(f"Batonpass serves on http://{_shown(host)}:{port} ({workers} workers)", flush=True)
-    uvicorn.run(
-        "batonpass.server.app:build_app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        backlog=BACKLOG,
-    )
+    with counted_together() if settings.metrics and workers > 1 else nullcontext():
+        uvicorn.run(
+            "batonpass.server.app:build_app_from_environment",
+            factory=True,
+            http=Connection,
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            backlog=BACKLOG,
+        )
 
 
 def openapi() -> None:
@@ -52,14 +62,15 @@ def openapi() -> None:
 
 def _prepare(settings: Settings) -> None:
     """Refuse what is unsafe in production; bring a development database up to date."""
-    problems = production_problems(settings)
-    if settings.is_production and problems:
-        message = "\n".join(f"{one.setting}: {one.problem} {one.cure}" for one in problems)
-        raise ConfigurationError(message)
-    if settings.is_production:
-        migrations.require_current(settings.database_url)
-    else:
+    if not settings.is_production:
         migrations.upgrade(settings.database_url)
+        return
+    require_safe(settings)
+    migrations.require_current(settings.database_url)
+    unsafe = run_on(settings, find_unsafe_database, by_database_clock=False)
+    if unsafe:
+        message = "\n".join(f"{one.subject} {one.problem} {one.cure}" for one in unsafe)
+        raise ConfigurationError(message)
 
 
 def _shown(host: str) -> str:

@@ -7,8 +7,7 @@ from uuid import UUID
 import typer
 from sqlalchemy import Connection
 
-from batonpass.cli.context import VISIT, print_rows, run
-from batonpass.cli.users import AsJson
+from batonpass.cli.context import VISIT, AsJson, Row, print_rows, run
 from batonpass.errors import InvalidRequestError, NotFoundError
 from batonpass.http import schemas
 from batonpass.plugin import Batonpass
@@ -18,8 +17,6 @@ from batonpass.server.users import User
 from batonpass.storage.store import StoredFamily
 
 app = typer.Typer(help="Who is signed in where.", no_args_is_help=True)
-
-Row = dict[str, str | int | bool | None]
 
 
 @app.command(name="list")

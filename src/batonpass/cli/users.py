@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from batonpass.cli.context import VISIT, print_rows, run
+from batonpass.cli.context import VISIT, AsJson, Row, print_rows, run
 from batonpass.errors import NotFoundError
 from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending
@@ -20,7 +20,6 @@ from batonpass.server.users import User
 app = typer.Typer(help="Who may log in.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The user's e-mail.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -47,7 +46,7 @@ def list_users(as_json: AsJson = False) -> None:
     async def deed(auth: Batonpass[User]) -> list[User]:
         return await auth.database.read(_all)
 
-    rows: list[dict[str, str | int | bool | None]] = [
+    rows: list[Row] = [
         {
             "id": str(user.id),
             "email": user.email.stored,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import OAuth2PasswordBearer
+from starlette.requests import HTTPConnection
 
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import AuthService
@@ -16,9 +17,22 @@ ClaimsDependency = Callable[..., Awaitable[Claims]]
 FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
 
 
+class _OneBearer(OAuth2PasswordBearer):
+    """Finds the token of the one Authorization header; of two, nobody can say which counts."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        if len(request.headers.getlist("authorization")) > 1:
+            return ""  # what is there is no token
+        return await super().__call__(request)
+
+
 def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
     """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1)."""
-    return OAuth2PasswordBearer(tokenUrl=f"{prefix.lstrip('/')}/token", auto_error=False)
+    return _OneBearer(
+        tokenUrl=f"{prefix.lstrip('/')}/token",
+        scheme_name="OAuth2PasswordBearer",
+        auto_error=False,
+    )
 
 
 def claims_of(service: AuthService, scheme: OAuth2PasswordBearer) -> ClaimsDependency:

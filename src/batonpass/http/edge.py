@@ -4,6 +4,7 @@ One object an app, shared by gate, routes and dependencies, so that no two of th
 differently.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,15 +14,20 @@ from starlette._utils import get_route_path  # the one reading of mounts and roo
 from starlette.types import Scope
 
 from batonpass.auth_service import AuthService, Visit
+from batonpass.errors import UnsupportedMediaTypeError
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
 from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
 
+logger = logging.getLogger(__name__)
+
 AddressOf = Callable[[Scope], str | None]
 OriginOf = Callable[[Scope], str]
 Headers = list[tuple[bytes, bytes]]
+
+JSON_TYPES = ("application/json",)
 
 
 def peer_address(scope: Scope) -> str | None:
@@ -42,6 +48,28 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
+
+
+def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
+    """Hold a body to what its route takes (S-CSRF-6: no page's form says it is JSON).
+
+    Raises:
+        UnsupportedMediaTypeError: It says to be something else, or nothing.
+    """
+    found = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if found not in accepted:
+        message = f"This route takes {' or '.join(accepted)}."
+        raise UnsupportedMediaTypeError(message)
+
+
+def require_json(scope: Scope, body: bytes) -> None:
+    """Take a body as JSON or not at all (S-CSRF-6); most have none, whatever their type says.
+
+    Raises:
+        UnsupportedMediaTypeError: There is one, and it is of another type.
+    """
+    if body.strip():
+        check_media_type(scope, JSON_TYPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,4 +153,6 @@ class Edge:
 
     @cached_property
     def _plain_cookies(self) -> CookiePolicy:
+        if self.cookie_secure is None:  # nobody said so: it may be a proxy that nobody named
+            logger.warning("cookies_without_secure")
         return CookiePolicy(secure=False, samesite=self.cookie_samesite)

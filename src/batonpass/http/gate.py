@@ -21,7 +21,7 @@ from batonpass.errors import (
     RefreshTokenMissingError,
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
-from batonpass.http.edge import Edge
+from batonpass.http.edge import Edge, require_json
 from batonpass.refresh_tokens import Transport
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
     """Answer POST /auth/refresh: the successor, or a refusal that touches no cookie."""
     arrived = edge.service.clock.now()
     try:
+        require_json(scope, body)
         text, transport = _presented(edge, scope, body)
         answer = await edge.service.rotate_refresh_token(
             text, transport, edge.visit(scope), arrived

@@ -23,20 +23,18 @@ from batonpass.errors import (
     InvalidRequestError,
     NotFoundError,
     RefreshTokenInvalidError,
-    UnsupportedMediaTypeError,
 )
 from batonpass.events import SecurityEvent
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
 from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
 from batonpass.http.dependencies import ClaimsDependency
-from batonpass.http.edge import Edge
+from batonpass.http.edge import JSON_TYPES, Edge, check_media_type, require_json
 from batonpass.http.gate import refresh
 from batonpass.keys import KeyRing
 from batonpass.refresh_tokens import Transport
 
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-_JSON_TYPES = ("application/json",)
 _NO_CONTENT = 204
 _BAD_REQUEST = 400
 MAX_EVENTS = 200
@@ -76,13 +74,13 @@ class AuthRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
-        accepted = _FORM_TYPES if self.path.endswith("/token") else _JSON_TYPES
+        accepted = _FORM_TYPES if self.path.endswith("/token") else JSON_TYPES
         takes_body = self.body_field is not None
 
         async def answer(request: Request) -> Response:
             try:
                 if takes_body:
-                    _check_media_type(request, accepted)
+                    check_media_type(request.scope, accepted)
                 return await handle(request)
             except RequestValidationError as error:
                 return refusal(InvalidRequestError(_sentence(error)))
@@ -128,14 +126,14 @@ def build_router(
             "/token",
             summary="Log in",
             response_model=schemas.Token,
-            responses=refusals(401, 403, 422, 429, 503),
+            responses=refusals(401, 403, 413, 415, 422, 429, 503),
         )(log_in)
 
     @router.post(
         "/refresh",
         summary="Pass the baton on: a new access token and the refresh token's successor",
         response_model=schemas.Token,
-        responses=refusals(401, 403, 409, 503),
+        responses=refusals(401, 403, 409, 413, 415, 422, 503),
         dependencies=[cookie],
     )
     async def refresh_route(request: Request) -> Response:
@@ -145,7 +143,7 @@ def build_router(
         "/logout",
         summary="End this session",
         status_code=_NO_CONTENT,
-        responses=refusals(403, 503),
+        responses=refusals(403, 413, 415, 503),
         response_class=Response,
         dependencies=[cookie],
     )
@@ -172,7 +170,7 @@ def build_router(
         "/sessions/{session_id}",
         summary="One session and its lineage",
         response_model=schemas.SessionWithLineage,
-        responses=refusals(401, 404, 503),
+        responses=refusals(401, 404, 422, 503),
     )
     async def show_session(session_id: str, found: Signed) -> Response:
         now = service.clock.now()
@@ -186,7 +184,7 @@ def build_router(
         "/sessions/{session_id}",
         summary="End one session",
         status_code=_NO_CONTENT,
-        responses=refusals(401, 403, 404, 503),
+        responses=refusals(401, 403, 404, 413, 422, 503),
         response_class=Response,
     )
     async def revoke_session(session_id: str, request: Request, found: Signed) -> Response:
@@ -199,7 +197,7 @@ def build_router(
         "/sessions",
         summary="End every other session",
         status_code=_NO_CONTENT,
-        responses=refusals(401, 403, 503),
+        responses=refusals(401, 403, 413, 422, 503),
         response_class=Response,
     )
     async def revoke_sessions(
@@ -226,13 +224,8 @@ def build_router(
     ) -> Response:
         cursor = None if before is None else _cursor(before)
         rows = await service.list_events(key_of(found.subject), before=cursor, limit=limit)
-        now = service.clock.now()
         page = schemas.Events(
-            events=[
-                schemas.event(event_id, one)
-                for event_id, one in rows
-                if schemas.is_shown(one, service.policy, now)
-            ],
+            events=[schemas.event(event_id, one) for event_id, one in rows],
             next=str(rows[-1][0]) if len(rows) == limit else None,
         )
         return _json(page.model_dump(mode="json"))
@@ -298,6 +291,7 @@ def _cookie_or_none(edge: Edge, request: Request) -> str | None:
 
 
 async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Transport]:
+    require_json(request.scope, await request.body())
     text = _cookie_or_none(edge, request)
     if text is not None or not edge.may_use_body(request.scope):
         return text, Transport.COOKIE
@@ -336,13 +330,6 @@ def _cursor(text: str) -> UUID:
 
 def _json(content: object) -> Response:
     return JsonResponse(content)
-
-
-def _check_media_type(request: Request, accepted: tuple[str, ...]) -> None:
-    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found not in accepted:
-        message = f"This route takes {' or '.join(accepted)}."
-        raise UnsupportedMediaTypeError(message)
 
 
 def _sentence(error: RequestValidationError) -> str:

@@ -6,15 +6,13 @@ from typing import Literal
 from pydantic import BaseModel
 
 from batonpass.auth_service import Lineage
-from batonpass.events import EventName, SecurityEvent
+from batonpass.events import TELLS_OF_A_ROTATION, EventName, SecurityEvent
 from batonpass.family import Family
 from batonpass.policy import Policy
 from batonpass.storage.store import StoredFamily
 
 Kind = Literal["created", "rotated", "recovered", "elsewhere", "reused", "forked", "ended"]
 
-# These tell of a rotation; younger than grace, it must not show (a thief could time his replay).
-_TELLS_OF_A_ROTATION = (EventName.LOST_ANSWER_RECOVERED, EventName.ANSWERED_ELSEWHERE)
 _KINDS: dict[EventName, Kind] = {
     EventName.LOST_ANSWER_RECOVERED: "recovered",
     EventName.ANSWERED_ELSEWHERE: "elsewhere",
@@ -128,7 +126,7 @@ def lineage(found: Lineage, policy: Policy, now: datetime) -> list[LineageEntry]
     ]
     for event in found.events:
         kind = _KINDS.get(event.name)
-        if kind is None or kind in kept or not is_shown(event, policy, now):
+        if kind is None or kind in kept or not _is_shown(event, policy, now):
             continue
         generation = event.details.get("generation")
         entries.append(
@@ -159,9 +157,9 @@ def event(event_id: object, one: SecurityEvent) -> Event:
     )
 
 
-def is_shown(one: SecurityEvent, policy: Policy, now: datetime) -> bool:
+def _is_shown(one: SecurityEvent, policy: Policy, now: datetime) -> bool:
     """Whether an event may be seen by an access token already."""
-    return one.name not in _TELLS_OF_A_ROTATION or not policy.in_grace(one.at, now)
+    return one.name not in TELLS_OF_A_ROTATION or not policy.in_grace(one.at, now)
 
 
 def _first(stored: StoredFamily, found: Lineage) -> LineageEntry:

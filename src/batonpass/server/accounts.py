@@ -263,7 +263,7 @@ class Accounts:
             events = []
             if user is not None:
                 events.append(self._event(EventName.REGISTER_ON_EXISTING, user.id, visit))
-            if isinstance(place, Refusal):
+            if isinstance(place, Refusal) and place.is_news:
                 user_id = None if user is None else user.id
                 details: Details = {
                     "name": self._digest(email.canonical),
@@ -301,11 +301,12 @@ class Accounts:
 
         user, place = await self._service.database.write(work)
         if isinstance(place, Refusal):
-            details: Details = {"name": self._digest(account), "bucket": place.bucket.value}
-            user_id = None if user is None else user.id
-            await self._service.record(
-                self._event(EventName.RATE_LIMIT_EXCEEDED, user_id, visit, details)
-            )
+            if place.is_news:
+                details: Details = {"name": self._digest(account), "bucket": place.bucket.value}
+                user_id = None if user is None else user.id
+                await self._service.record(
+                    self._event(EventName.RATE_LIMIT_EXCEEDED, user_id, visit, details)
+                )
             raise place.error()
         return user, place
 
@@ -331,7 +332,8 @@ class Accounts:
             )
         )
         if isinstance(place, Refusal):
-            await self._service.record(self._event(failure, user.id, visit))
+            if place.is_news:
+                await self._service.record(self._event(failure, user.id, visit))
             raise place.error()
         try:
             matches, _ = await self._passwords.verify(password, user.password_hash)

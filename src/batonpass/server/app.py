@@ -28,7 +28,7 @@ from batonpass.server.passwords import PasswordHasher
 from batonpass.server.proxies import Proxies
 from batonpass.server.registration import RegistrationLinks
 from batonpass.server.routes import Readiness, build_health, build_router
-from batonpass.server.settings import Settings, load_settings
+from batonpass.server.settings import Settings, load_settings, require_safe
 from batonpass.server.throttle import Limit, Throttle
 from batonpass.server.throttle import purge as purge_throttle
 from batonpass.server.users import User
@@ -106,6 +106,9 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         description=DESCRIPTION,
         version=version("batonpass"),
         lifespan=lifespan,
+        # Such a redirect would lead to wherever the Host header says, behind TLS to plain http, and
+        # a browser would send the password there again (307).
+        redirect_slashes=False,
         docs_url=None,  # api_docs.py: FastAPI's own page loads from a foreign host
         redoc_url=None,
         openapi_url=None if settings.is_production else "/openapi.json",
@@ -126,8 +129,14 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
 
 def build_app_from_environment() -> FastAPI:
-    """Make the app of one worker process."""
+    """Make the app of one worker process.
+
+    Raises:
+        ConfigurationError: A setting cannot work, or is unsafe in production: `batonpass serve` has
+            asked before, another server's command has not.
+    """
     settings = load_settings()
+    require_safe(settings)
     configure(settings.log_format or ("json" if settings.is_production else "console"))
     return build_app(settings)
 
@@ -167,7 +176,12 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(Faults)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
-    app.add_middleware(SecurityHeaders, https=settings.cookie_secure is True)
+    app.add_middleware(
+        SecurityHeaders,
+        https=settings.cookie_secure is True,
+        own_origin=settings.public_url,
+        origin_of=Proxies(settings.proxy_networks).origin_of,
+    )
     app.add_middleware(RequestIds)
 
 

@@ -1,6 +1,6 @@
 """What nobody foresaw: one answer in the documented shape, with the id that leads to the log.
 
-Around the gate and within CORS, so that a fault of the gate's own is answered too, and the$
+Around the gate and within CORS, so that a fault of the gate's own is answered too, and the
 headers of CORS and security stand on a 500 as well.
 """
 

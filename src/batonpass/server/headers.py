@@ -92,6 +92,7 @@ class SecurityHeaders:
         app: ASGIApp,
         *,
         https: bool = False,
+        own_origin: str | None = None,
         origin_of: OriginOf = request_origin,
         script_hashes: Sequence[str] = (),
     ) -> None:
@@ -100,11 +101,13 @@ class SecurityHeaders:
         Args:
             app: What answers.
             https: Whether users always come over https, whatever the request says.
+            own_origin: Where users see us, whatever the request says; None: what it says.
             origin_of: Reads the origin that a request was sent to, proxies looked through.
             script_hashes: Of inline scripts in our pages.
         """
         self.app = app
         self._https = https
+        self._own_origin = own_origin
         self._origin_of = origin_of
         self._for_api = {**_COMMON, b"content-security-policy": API_POLICY.encode()}
         self._for_pages = {
@@ -140,7 +143,7 @@ class SecurityHeaders:
 
     def _is_secure(self, scope: Scope) -> bool:
         try:
-            origin = urlsplit(self._origin_of(scope))
+            origin = urlsplit(self._own_origin or self._origin_of(scope))
             host = origin.hostname or ""
         except ValueError:  # a Host header that is none
             return False

@@ -22,6 +22,12 @@ MAX_VALUE_CHARACTERS = 512
 MAX_TRACEBACK_CHARACTERS = 16_384
 # Refresh tokens and JWTs, also those that were cut off.
 _TOKEN = re.compile(r"bpr_[\w-]{8,}|eyJ[\w-]{8,}(\.[\w-]*){0,2}", re.ASCII)
+# What PostgreSQL says beside an error: the row that it was about, a password's hash in it.
+_ROW = re.compile(
+    r"^([ |]*DETAIL:).*?"
+    r"(?=^[ |]*(?:HINT:|CONTEXT:|\[SQL|\(Background|The above|During|Traceback|$)|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 _REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _NOISY = ("uvicorn.access", "alembic", "asyncio")
 
@@ -110,18 +116,18 @@ def _clean(value: object) -> object:
 
 
 def _clean_text(text: str) -> str:
-    shown = "".join(map(_visible, _without_tokens(text[:MAX_VALUE_CHARACTERS])))
+    shown = "".join(map(_visible, _without_secrets(text[:MAX_VALUE_CHARACTERS])))
     return shown if len(text) <= MAX_VALUE_CHARACTERS else shown + "…"
 
 
 def _clean_traceback(text: str) -> str:
     # Its lines are kept, but indented: what an error quotes cannot pass for a line of the log.
-    text = _without_tokens(text[-MAX_TRACEBACK_CHARACTERS:])  # the end says what went wrong
+    text = _without_secrets(text[-MAX_TRACEBACK_CHARACTERS:])  # the end says what went wrong
     return "\n".join("  " + "".join(map(_visible, line)) for line in text.split("\n"))
 
 
-def _without_tokens(text: str) -> str:
-    return _TOKEN.sub("[token]", text)
+def _without_secrets(text: str) -> str:
+    return _ROW.sub(r"\1 [row]\n", _TOKEN.sub("[token]", text))
 
 
 def _visible(letter: str) -> str:

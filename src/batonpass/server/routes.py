@@ -88,7 +88,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         response_model=Account,
         responses={
             _ACCEPTED: {"model": Mailed, "description": "REGISTRATION=confirm: a mail decides"},
-            **refusals(403, 409, 415, 422, 429, 503),
+            **refusals(403, 409, 413, 415, 422, 429, 503),
         },
     )
     async def register(form: Registration, request: Request) -> Response:
@@ -104,7 +104,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         summary="Create the account of a link from a mail (REGISTRATION=confirm)",
         status_code=_CREATED,
         response_model=Account,
-        responses=refusals(403, 410, 415, 422, 503),
+        responses=refusals(403, 410, 413, 415, 422, 503),
     )
     async def finish_registration(form: RegistrationFinish, request: Request) -> Response:
         user = await accounts.finish_registration(form.token, edge.visit(request.scope))
@@ -114,7 +114,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         "/token",
         summary="Log in",
         response_model=schemas.Token,
-        responses=refusals(401, 403, 415, 422, 429, 503),
+        responses=refusals(401, 403, 413, 415, 422, 429, 503),
     )
     async def log_in(request: Request, form: Annotated[Login, Depends(login_form)]) -> Response:
         visit = edge.visit(request.scope)
@@ -138,7 +138,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         "/confirm",
         summary="Give your password again",
         response_model=schemas.Token,
-        responses=refusals(401, 403, 415, 422, 429, 503),
+        responses=refusals(401, 403, 413, 415, 422, 429, 503),
     )
     async def confirm(form: PasswordAgain, request: Request, found: Signed) -> Response:
         answer = await accounts.confirm(found, form.password, edge.visit(request.scope))
@@ -148,7 +148,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         "/password",
         summary="Change your password; every other session ends",
         response_model=schemas.Token,
-        responses=refusals(401, 403, 415, 422, 429, 503),
+        responses=refusals(401, 403, 413, 415, 422, 429, 503),
     )
     async def change_password(form: NewPassword, request: Request, found: Signed) -> Response:
         answer = await accounts.change_password(

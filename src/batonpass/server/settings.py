@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,11 +50,13 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "BATONPASS_"
 ENV_FILE = ".env"
+MOUNTS = Path("/proc/self/mounts")
 DEFAULT_LIMITS = "pair=10/15m,address=50/15m,strangers=100/1h"
 MAX_GRACE_SECONDS = 300  # 300 s would give the blind thief 17 % of refreshes (docs/security.md)
 MAX_ACCESS_TOKEN_MINUTES = 24 * 60
 _MAX_DAYS = 36_500  # a century: what is longer has no end, and dates that cannot be written
 _DEVELOPMENT_HISTORY_DAYS = 7.0
+_DEBUG_SWITCHES = ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
 _SECRET_FILE = "batonpass.key"  # noqa: S105 - a file's name
 _OWNER_ONLY = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -339,11 +342,38 @@ def check_origin(text: str) -> str:
 
 def production_problems(settings: Settings) -> list[Problem]:
     """List what is unsafe in production, as far as settings and files tell (S-OPS-1)."""
-    return [
+    found = [
         Problem(PREFIX + name, problem, cure)
         for unsafe, name, problem, cure in _unsafe(settings)
         if unsafe
     ]
+    return [*found, *map(_debugging, _debug_switches())]
+
+
+def require_safe(settings: Settings) -> None:
+    """Refuse to serve in production with an unsafe setting.
+
+    Raises:
+        ConfigurationError: A line for each, with its cure.
+    """
+    problems = production_problems(settings) if settings.is_production else []
+    if problems:
+        message = "\n".join(f"{one.setting}: {one.problem} {one.cure}" for one in problems)
+        raise ConfigurationError(message)
+
+
+def _debug_switches() -> list[str]:
+    # `python -X dev` sets the flag without its variable.
+    named = [name for name in _DEBUG_SWITCHES if os.environ.get(name)]
+    return named or (["-X dev"] if sys.flags.dev_mode else [])
+
+
+def _debugging(switch: str) -> Problem:
+    return Problem(
+        switch,
+        "switches Python's debug mode on: its log shows what functions were called with.",
+        "Unset it." if switch in _DEBUG_SWITCHES else "Start Python without it.",
+    )
 
 
 def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
@@ -432,7 +462,7 @@ def _unsafe(settings: Settings) -> list[tuple[bool, str, str, str]]:
             f"Run: chmod 600 {settings.database_path}",
         ),
         (
-            network_file_system(settings.database_path) is not None,
+            network_file_system(settings.database_path, MOUNTS) is not None,
             "DATABASE_URL",
             "names a file on a network file system, where SQLite's locks do not hold.",
             "Put it on a local disk, or use PostgreSQL.",
@@ -513,14 +543,17 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _weakness_of_secret(settings: Settings) -> str | None:
+    if settings.secret_key_text is None:
+        return "there is none."
     try:
-        parse_secrets(settings.secret_key_text or "")
+        parse_secrets(settings.secret_key_text)
     except ConfigurationError as error:
-        return error.detail.removeprefix("SECRET_KEY: ")
+        problem = error.detail.removeprefix("SECRET_KEY: ")
+        return problem.partition(". Make")[0] + "."  # the cure is told beside
     return None
 
 
-def network_file_system(path: Path | None, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+def network_file_system(path: Path | None, mounts: Path) -> str | None:
     """Return the network file system that a file is on, or would be; None: a local disk.
 
     Args:

@@ -14,8 +14,9 @@ docs/decisions/0001-throttle-in-sql.md.
 
 import hmac
 import re
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -36,6 +37,7 @@ KNOWN_FOR: Final = timedelta(days=90)  # after its last good login a block is a 
 SITE_BITS: Final = 48  # what one subscriber of IPv6 is usually given: 65,536 blocks
 SITE_FACTOR: Final = 4
 MAX_ROWS: Final = 262_144  # of about 100 bytes each, with their index
+MAX_TOLD: Final = 4096  # full buckets that a process remembers to have told of
 
 # The same for every bucket: one that told its own end would tell which one is full.
 RETRY_AFTER_SECONDS: Final = 60
@@ -136,9 +138,12 @@ class Refusal:
 
     Attributes:
         bucket: Which one is full: for the log, never for the answer.
+        is_news: Whether an event is due. Refusing costs an attacker nothing, so a flood of it must
+            not fill the disk, nor the list in which a user looks for the one alarm.
     """
 
     bucket: Bucket
+    is_news: bool = field(default=True, compare=False)
 
     def error(self) -> RateLimitedError:
         """Return what to raise, the same for every bucket, once the transaction is committed."""
@@ -180,6 +185,7 @@ class Throttle:
         self._registration = registration
         self._confirmation = confirmation
         self._mail = mail
+        self._told: OrderedDict[bytes, datetime] = OrderedDict()  # full buckets, by row key
 
     def take_login(
         self,
@@ -253,12 +259,23 @@ class Throttle:
             count = _take_one(connection, key, counted.limit, now)
             if count is None:
                 give_back(connection, Place(taken))
-                return Refusal(counted.bucket)
+                return Refusal(counted.bucket, self._is_news(key, counted.limit, now))
             number, resets_at = count
             taken.append((key, resets_at))
             if number == counted.limit.count:
                 filled.append(counted.bucket)
         return Place(taken, filled)
+
+    def _is_news(self, key: bytes, limit: Limit, now: datetime) -> bool:
+        """Whether this process has not told within the bucket's window that it is full."""
+        told_at = self._told.get(key)
+        if told_at is not None and now - told_at < limit.per:
+            return False
+        self._told[key] = now
+        self._told.move_to_end(key)
+        if len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+        return True
 
     def _row_key(self, counted: _Counted) -> bytes:
         # Each part with its length, so that no two lists of parts make one text.

@@ -184,8 +184,11 @@ class _Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the culprit's alone
             if len(batch) == 1:
                 # A driver's text may show the whole row, so it goes no further (S-LOG-2).
-                logger.error("refresh_failed", extra={"why": reason_of(error)})  # noqa: TRY400
-                _fail(waiting, InternalError())
+                for one in waiting:
+                    request_id = one[0].request_id
+                    told = {"why": reason_of(error), "request_id": request_id}
+                    logger.error("refresh_failed", extra=told)  # noqa: TRY400
+                    _fail([one], InternalError.of_request(request_id))
             else:
                 await self._split(batch, error)
 

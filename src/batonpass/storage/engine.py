@@ -47,6 +47,8 @@ _LOCK_NOT_AVAILABLE = "55P03"
 # with a server that only reads.
 _OUTAGE_CLASSES = frozenset({"08", "28", "3D", "53", "57", "58"})
 _OUTAGE_STATES = frozenset({*_TRY_AGAIN, "25006"})
+# Before any statement: the database lets nobody in, or us no longer. In one they would be bugs.
+_REFUSED_AT_THE_DOOR = frozenset({"55000", "42501"})
 _BUGS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)  # where no code tells
 
 
@@ -72,14 +74,7 @@ class Database:
         self.engine = engine
         self.dialect = engine.dialect.name
         self._shares_one = isinstance(engine.pool, StaticPool)
-        # SQLite has one writer: a queue in front of it beats its busy-wait.
-        writers = 1 if self.dialect == "sqlite" else _THREADS
-        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="batonpass-write")
-        self._readers = (
-            self._writers
-            if self._shares_one
-            else ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
-        )
+        self._writers, self._readers = self._make_threads()
         # The same queue for an async engine: a lock belongs to its loop.
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
@@ -104,13 +99,24 @@ class Database:
         return await self._wait_for(_Transaction(work, reads_only=True))
 
     async def aclose(self) -> None:
-        """Let what was begun come to its end, and the threads go."""
+        """Let what was begun come to its end, and the threads go; the next use starts others."""
         loop = asyncio.get_running_loop()
         ours = {task for task in self._under_way if task.get_loop() is loop}
         if ours:
             await asyncio.wait(ours, timeout=PATIENCE_SECONDS)
-        await asyncio.to_thread(self._writers.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
+        old = (self._writers, self._readers)
+        self._writers, self._readers = self._make_threads()  # an app may be started again
+        for threads in old:
+            await asyncio.to_thread(threads.shutdown)
+
+    def _make_threads(self) -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+        """Make the threads of a sync engine: those that write, and those that read."""
+        # SQLite has one writer: a queue in front of it beats its busy-wait.
+        count = 1 if self.dialect == "sqlite" else _THREADS
+        writers = ThreadPoolExecutor(count, thread_name_prefix="batonpass-write")
+        if self._shares_one:
+            return writers, writers
+        return writers, ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
 
     async def _wait_for(self, transaction: "_Transaction[T]") -> T:
         # A task of its own: whoever asked may go or lose patience, what was begun is finished.
@@ -240,4 +246,6 @@ def _is_outage(error: Exception) -> bool:
             return True
         if state is None:
             return not isinstance(error, _BUGS)
+        if error.statement is None and state in _REFUSED_AT_THE_DOOR:
+            return True
     return state is not None and (state[:2] in _OUTAGE_CLASSES or state in _OUTAGE_STATES)

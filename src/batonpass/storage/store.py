@@ -29,13 +29,16 @@ from sqlalchemy import (
 from batonpass import ids
 from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending, Family
+from batonpass.keys import DeclaredKey, KeyPeriod
 from batonpass.models import Tables
 from batonpass.origins import Origin
 from batonpass.refresh_tokens import Transport
 
 ENDED_STAY_VISIBLE = timedelta(hours=24)
+ENDED_LISTED = 100  # of one user's
 EVENTS_ARE_KEPT = timedelta(days=120)  # security.md §3 looks 90 days back
 _META_ROW = 1
+_ROTATION_LOCK = 0x6B657973  # "keys": in PostgreSQL's one number space of advisory locks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,21 +217,34 @@ class Store:
         row = connection.execute(select(families).where(families.c.id == family_id)).first()
         return None if row is None else _stored(row)
 
-    def list_of(
-        self, connection: Connection, user_id: object | None, now: datetime
-    ) -> list[StoredFamily]:
-        """Read a user's families, or (None) everybody's, newest first; ended ones for a day."""
+    def live_of(self, connection: Connection, user_id: object) -> list[StoredFamily]:
+        """Read a user's families that have not ended, newest first."""
         families = self.tables.refresh_tokens
         statement = (
             select(families)
-            .where(
-                or_(families.c.ended_at.is_(None), families.c.ended_at > now - ENDED_STAY_VISIBLE)
-            )
+            .where(families.c.user_id == user_id, families.c.ended_at.is_(None))
             .order_by(families.c.id.desc())
         )
-        if user_id is not None:
-            statement = statement.where(families.c.user_id == user_id)
         return [_stored(row) for row in connection.execute(statement)]
+
+    def list_of(
+        self, connection: Connection, user_id: object | None, now: datetime
+    ) -> list[StoredFamily]:
+        """Read a user's families, or (None) everybody's, newest first; ended ones for a day.
+
+        Of a user's ended ones the newest ENDED_LISTED: logging in and out makes as many as one
+        likes, and 20,000 of them took a second to read.
+        """
+        families = self.tables.refresh_tokens
+        ended = families.c.ended_at > now - ENDED_STAY_VISIBLE
+        newest_first = select(families).order_by(families.c.id.desc())
+        if user_id is None:
+            everybodys = newest_first.where(or_(families.c.ended_at.is_(None), ended))
+            return [_stored(row) for row in connection.execute(everybodys)]
+        users = newest_first.where(families.c.user_id == user_id, ended).limit(ENDED_LISTED)
+        found = [_stored(row) for row in connection.execute(users)]
+        found += self.live_of(connection, user_id)
+        return sorted(found, key=lambda stored: stored.family.id, reverse=True)
 
     # --- the feed ------------------------------------------------------------------------------
 
@@ -277,6 +293,40 @@ class Store:
         if holds is None or holds < moment:
             connection.execute(update(meta).where(meta.c.id == _META_ROW).values(not_before=moment))
 
+    # --- signing keys --------------------------------------------------------------------------
+
+    def signing_keys(self, connection: Connection) -> list[DeclaredKey]:
+        """Read when each signing key counts."""
+        return [_declared(row) for row in connection.execute(select(self.tables.signing_keys))]
+
+    def lock_signing_keys(self, connection: Connection) -> None:
+        """Let rotations happen one after the other (on SQLite every writer waits anyway)."""
+        if self._on_postgresql:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ROTATION_LOCK}
+            )
+
+    def write_signing_keys(self, connection: Connection, changed: Sequence[DeclaredKey]) -> None:
+        """Write rows of `signing_keys`, new ones and those that are there already."""
+        table = self.tables.signing_keys
+        connection.execute(delete(table).where(table.c.kid.in_([one.kid for one in changed])))
+        connection.execute(
+            insert(table),
+            [
+                {
+                    "kid": one.kid,
+                    "algorithm": one.algorithm,
+                    "number": one.period.number,
+                    "counts_from": one.period.counts_from,
+                    "counts_until": one.period.counts_until,
+                    "is_withdrawn": one.period.is_withdrawn,
+                }
+                for one in changed
+            ],
+        )
+
+    # --- the time ------------------------------------------------------------------------------
+
     def database_time(self, connection: Connection) -> datetime | None:
         """Ask the database for the time; None where it has no clock of its own (SQLite)."""
         if not self._on_postgresql:
@@ -319,11 +369,22 @@ class Store:
         return connection.execute(statement.limit(1)).first() is not None
 
     def events_of(
-        self, connection: Connection, user_id: object, *, before: UUID | None, limit: int
+        self,
+        connection: Connection,
+        user_id: object,
+        *,
+        before: UUID | None,
+        limit: int,
+        untold: tuple[Collection[EventName], datetime],
     ) -> list[tuple[UUID, SecurityEvent]]:
-        """Read a user's events, newest first, from before the id `before` on."""
+        """Read a user's events, newest first, from before the id `before` on.
+
+        Of the names in `untold` only those older than the moment beside them.
+        """
         events = self.tables.security_events
-        statement = select(events).where(events.c.user_id == user_id)
+        names, since = untold
+        told = or_(events.c.event.not_in([name.value for name in names]), events.c.at < since)
+        statement = select(events).where(events.c.user_id == user_id, told)
         if before is not None:
             statement = statement.where(events.c.id < before)
         statement = statement.order_by(events.c.id.desc()).limit(limit)
@@ -492,6 +553,19 @@ def _event(row: Row[Any]) -> SecurityEvent:
         origin=Origin(row.ip, row.device),
         request_id=row.request_id,
         details=row.details,
+    )
+
+
+def _declared(row: Row[Any]) -> DeclaredKey:
+    return DeclaredKey(
+        kid=row.kid,
+        algorithm=row.algorithm,
+        period=KeyPeriod(
+            number=row.number,
+            counts_from=_utc(row.counts_from),
+            counts_until=_utc(row.counts_until),
+            is_withdrawn=row.is_withdrawn,
+        ),
     )
 
 
