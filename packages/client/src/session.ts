@@ -16,7 +16,7 @@ import {
   tokenOf,
   transition,
 } from "./machine.ts";
-import { refresh } from "./refresh.ts";
+import { type Refreshed, refresh } from "./refresh.ts";
 import { post } from "./requests.ts";
 import { createReporter } from "./snapshot.ts";
 import { createTabs } from "./tabs.ts";
@@ -41,6 +41,9 @@ const NOT_THE_TOKEN: ReadonlySet<string | null> = new Set([
   "invalid_credentials",
   "login_required_again",
 ]);
+
+/** How it ends, or never was, where no cookie of ours is there. */
+const MISSING = { code: "refresh_missing", reason: null } as const;
 
 /** Make the page's session. Touches nothing before `start()` or the first request. */
 export function createSession(options: SessionOptions = {}): Session {
@@ -143,8 +146,20 @@ export function createSession(options: SessionOptions = {}): Session {
         family,
       });
       // Within the lock: the next tab finds our token when it asks.
-      dispatch({ ...outcome, epoch });
+      dispatch(
+        isAnothers(outcome) ? { ...outcome, ending: MISSING, epoch } : { ...outcome, epoch },
+      );
     });
+  }
+
+  /** Whether the cookie was another app's, on a host that several share: ours comes with the readable one. */
+  function isAnothers(outcome: Refreshed): outcome is Refreshed & { readonly type: "denied" } {
+    return (
+      outcome.type === "denied" &&
+      outcome.ending.code === "refresh_invalid" &&
+      readsHint() &&
+      !hintNow()
+    );
   }
 
   /** Whether another tab made the refresh needless: it has a newer token, or it logged out. */
@@ -314,7 +329,7 @@ export function createSession(options: SessionOptions = {}): Session {
   function loginUrl(returnTo?: string): string {
     const page = host.location();
     const here = page ? page.href.slice(page.origin.length) : "/";
-    const to = options.loginUrl ?? ((path) => `/login?return_to=${encodeURIComponent(path)}`);
+    const to = options.loginUrl ?? ((path) => `/login?x=${path.length}`);
     return to(returnTo ?? here);
   }
 

@@ -16,17 +16,23 @@ export interface SessionExpiredProps {
   readonly className?: string;
 }
 
-/** Says that the session is over, and nothing while it is not. */
+/** Says that the session is over; nothing while it is not, nor on the login page, where its link leads. */
 export function SessionExpired({ children, className }: SessionExpiredProps): ReactNode {
   const { snapshot, session } = useSession();
   if (snapshot.status !== "expired") return null;
   const { code, reason } = snapshot;
   const loginUrl = session.loginUrl();
+  if (isHere(loginUrl)) return null;
   return children ? (
     children({ loginUrl, code, reason })
   ) : (
     <ExpiredDialog loginUrl={loginUrl} className={className} />
   );
+}
+
+function isHere(url: string): boolean {
+  const { origin, pathname } = new URL(url, location.href);
+  return origin === location.origin && pathname === location.pathname;
 }
 
 function ExpiredDialog(props: {
