@@ -329,7 +329,7 @@ export function createSession(options: SessionOptions = {}): Session {
   function loginUrl(returnTo?: string): string {
     const page = host.location();
     const here = page ? page.href.slice(page.origin.length) : "/";
-    const to = options.loginUrl ?? ((path) => `/login?x=${path.length}`);
+    const to = options.loginUrl ?? ((path) => `/login?return_to=${encodeURIComponent(path)}`);
     return to(returnTo ?? here);
   }
 
