@@ -9,12 +9,19 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import Browser, expect
 
 from batonpass.clock import Clock
 from tests.support import live_server
-from tests.support.live_server import HOST, LiveServer, until
-from tests.support.visits import cookies, expect_sessions, go_to, log_in, log_out_button
+from tests.support.live_server import HOST, LiveServer
+from tests.support.visits import (
+    cookies,
+    expect_no_cookies,
+    expect_sessions,
+    go_to,
+    log_in,
+    log_out_button,
+)
 
 
 @pytest.fixture
@@ -78,9 +85,5 @@ async def test_the_whole_path_over_https_on_postgresql(
 
     await log_out_button(page).click()
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    await until(lambda: _is_empty(context))  # the page does not wait for the server's answer
+    await expect_no_cookies(context)
     await context.close()
-
-
-async def _is_empty(context: BrowserContext) -> bool:
-    return await cookies(context) == {}

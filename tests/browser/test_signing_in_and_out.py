@@ -5,11 +5,14 @@ import re
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.support.live_server import EMAIL, PASSWORD, LiveServer, until
+from tests.support.client_page import client_logs_in, open_client_page
+from tests.support.live_server import EMAIL, PASSWORD, LiveServer
 from tests.support.visits import (
+    AN_OLDER_BROWSER,
     FIREFOX,
     SAFARI,
     cookies,
+    expect_no_cookies,
     expect_sessions,
     expect_signed_in,
     expired_alert,
@@ -30,6 +33,15 @@ STORED = """async () => ({
   name: window.name,
   history: JSON.stringify(history.state),
 })"""
+
+
+# However old it is: what a browser wrote to the disk, its next user finds there.
+IN_THE_CACHE = """async (paths) => {
+  const look = (path) => fetch(path, { cache: "only-if-cached", mode: "same-origin" })
+    .then(({ status }) => status === 200, () => false);
+  const found = await Promise.all(paths.map(look));
+  return paths.filter((_, at) => found[at]);
+}"""
 
 
 async def test_a_new_account_is_signed_in_at_once(page: Page, server: LiveServer) -> None:
@@ -113,12 +125,56 @@ async def test_after_a_logout_back_shows_nothing_private(
     text = await page.locator("body").inner_text()
     assert EMAIL not in text
     assert "This device" not in text
-    await until(lambda: _is_empty(context))  # the page does not wait for the server's answer
+    await expect_no_cookies(context)
     await context.close()
 
 
-async def _is_empty(context: BrowserContext) -> bool:
-    return await cookies(context) == {}
+@pytest.mark.usefixtures("account")
+async def test_a_page_that_the_browser_kept_forgets_who_was_signed_in(
+    caching_browser: Browser, server: LiveServer
+) -> None:
+    context = await caching_browser.new_context(base_url=server.url)
+    await context.add_init_script(AN_OLDER_BROWSER)  # the kept page hears nothing from other tabs
+    page, other = await context.new_page(), await context.new_page()
+    await open_client_page(page)
+    await client_logs_in(page)
+    await page.evaluate("() => void (window.kept = true)")
+    await page.goto("/docs")
+    await open_client_page(other)
+    await other.evaluate("session.logout()")
+    await expect_no_cookies(context)
+
+    await page.go_back(wait_until="commit")
+
+    await page.wait_for_function("() => session.getSnapshot().status === 'anonymous'")
+    assert await page.evaluate("window.kept"), "it was loaded anew: this has shown nothing"
+    await context.close()
+
+
+@pytest.mark.usefixtures("account")
+async def test_a_logout_in_one_tab_takes_the_page_away_in_the_other(
+    context: BrowserContext, page: Page
+) -> None:
+    await log_in(page, "/sessions")
+    await expect_sessions(page)
+    other = await context.new_page()
+    await other.goto("/activity")
+
+    await log_out_button(other).click()
+
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert EMAIL not in await page.locator("body").inner_text()
+
+
+@pytest.mark.usefixtures("account")
+async def test_the_browser_keeps_no_answer(page: Page, server: LiveServer) -> None:
+    await log_in(page)
+    await go_to(page, "Overview")
+    await expect(page.get_by_text("New login.")).to_be_visible()
+    asked = {one.path for one in server.wire.exchanges if one.path.startswith("/auth/")}
+    assert {"/auth/me", "/auth/sessions"} < asked
+
+    assert await page.evaluate(IN_THE_CACHE, sorted(asked)) == []
 
 
 @pytest.mark.usefixtures("account")

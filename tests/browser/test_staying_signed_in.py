@@ -7,11 +7,12 @@ from http.client import OK, UNAUTHORIZED
 
 import anyio
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Request, expect
 
-from tests.support.client_page import open_client_page
-from tests.support.live_server import EMAIL, PASSWORD, LiveServer, until
+from tests.support.client_page import client_logs_in, open_client_page
+from tests.support.live_server import Held, LiveServer, until
 from tests.support.visits import (
+    AN_OLDER_BROWSER,
     QUIET_PAGE,
     cookies,
     expect_activity,
@@ -23,8 +24,6 @@ from tests.support.visits import (
 )
 
 pytestmark = pytest.mark.usefixtures("account")
-
-AN_OLDER_BROWSER = "delete Navigator.prototype.locks; delete window.BroadcastChannel"
 
 
 async def test_an_expired_access_token_is_renewed_by_one_refresh(
@@ -93,17 +92,31 @@ async def test_eight_requests_that_are_refused_at_once_share_one_refresh(
     assert server.refreshes == before + 1
 
 
-@pytest.mark.parametrize(
-    ("missing", "refreshes"),
-    [
-        pytest.param("", 1, id="they agree on who refreshes"),
-        pytest.param(AN_OLDER_BROWSER, 2, id="they cannot talk, and the server answers both"),
-    ],
-)
-async def test_two_tabs_at_once_both_go_on(
-    context: BrowserContext, server: LiveServer, missing: str, refreshes: int
+async def test_two_tabs_at_once_agree_on_who_refreshes(
+    context: BrowserContext, server: LiveServer
 ) -> None:
-    await context.add_init_script(missing)
+    one, other = await context.new_page(), await context.new_page()
+    await log_in(one)
+    await other.goto(QUIET_PAGE)
+    await expect_signed_in(other)
+    server.expire_access_tokens()
+    before = server.refreshes
+
+    with server.wire.holding("/auth/refresh") as answer:
+        await go_to(one, "Sessions")
+        await answer.arrived()
+        await go_to(other, "Activity")
+        await until(lambda: waits_for_its_turn(other))
+    await expect_sessions(one)
+    await expect_activity(other)
+
+    assert server.refreshes == before + 1
+
+
+async def test_two_tabs_that_cannot_talk_are_both_answered(
+    context: BrowserContext, server: LiveServer
+) -> None:
+    await context.add_init_script(AN_OLDER_BROWSER)
     one, other = await context.new_page(), await context.new_page()
     await log_in(one)
     await other.goto(QUIET_PAGE)
@@ -112,16 +125,17 @@ async def test_two_tabs_at_once_both_go_on(
     before = server.refreshes
 
     # Their two refreshes carry one and the same token: both are there before either is answered.
-    with server.wire.gathering("/auth/refresh", refreshes):
+    with server.wire.gathering("/auth/refresh", 2):
         async with anyio.create_task_group() as both:
             both.start_soon(go_to, one, "Sessions")
             both.start_soon(go_to, other, "Activity")
         await expect_sessions(one)
         await expect_activity(other)
 
-    assert server.refreshes == before + refreshes
+    assert server.refreshes == before + 2
     await go_to(other, "Sessions")
     await expect(other.get_by_text("You are signed in here only.")).to_be_visible()
+    assert "lost_answer_recovered" not in server.events()  # one successor, told twice
     assert "refresh_token_reused" not in server.events()
 
 
@@ -133,12 +147,33 @@ async def test_a_lost_answer_costs_nothing(page: Page, server: LiveServer) -> No
         await go_to(page, "Sessions")
         await expect(page.get_by_text("Can't reach the server.")).to_be_visible()
     rotated = server.wire.count("POST", "/auth/refresh", OK)
-    await page.get_by_role("button", name="Try now").click()
 
-    await expect_sessions(page)
+    await expect_sessions(page)  # by itself, a moment later
     assert rotated > 0  # the server had done it: only its answer was lost
     assert server.wire.count("POST", "/auth/token") == 1
+    assert "lost_answer_recovered" not in server.events()  # the same answer, again
     await expect(expired_alert(page)).to_have_count(0)
+
+
+async def test_who_does_not_want_to_wait_for_the_next_try_need_not(
+    page: Page, server: LiveServer
+) -> None:
+    await page.clock.install()
+    await log_in(page)
+    server.expire_access_tokens()
+    await page.clock.pause_at(server.clock.now())  # so that nothing tries again by itself
+
+    with server.wire.losing("/auth/refresh"):
+        await go_to(page, "Sessions")
+        await expect(page.get_by_text("Can't reach the server.")).to_be_visible()
+    await page.get_by_role("button", name="Try now").click()
+
+    async def is_answered() -> bool:
+        return server.wire.count("GET", "/auth/sessions", OK) == 1
+
+    await until(is_answered)
+    await page.clock.resume()
+    await expect_sessions(page)
 
 
 async def test_a_lost_answer_costs_nothing_an_hour_later_either(
@@ -170,10 +205,15 @@ async def test_a_tab_that_closes_while_it_refreshes_keeps_its_cookie(
     before = await refresh_cookie(context)
     server.expire_access_tokens()
 
+    beside = await context.new_page()
+    await beside.goto("/healthz")  # no page of ours: it only sees the tab go
+
     with server.wire.holding("/auth/refresh") as answer:
         await go_to(page, "Sessions")
         await answer.arrived()
+        assert await holds_the_lock(beside)
         await page.close()
+        await until(lambda: nobody_holds_the_lock(beside))
 
     # The answer finds no page any more, and its cookie is stored all the same.
     async def is_stored() -> bool:
@@ -210,25 +250,76 @@ async def test_a_refresh_that_is_refused_late_does_not_end_a_newer_login(
 ) -> None:
     await context.add_init_script(AN_OLDER_BROWSER)  # a lock would let the login wait
     page = await context.new_page()
-    await open_client_page(page)
-    await client_logs_in(page)
-    bearer = await server.log_in_elsewhere("curl/8.5.0")
-    await server.delete("/auth/sessions", bearer)
+    await client_whose_session_was_ended(page, server)
 
     with server.wire.holding("/auth/refresh") as refusal:
-        await page.evaluate("() => void (window.late = api.get('/auth/me').catch(String))")
+        await page.evaluate("() => void api.get('/auth/me')")
         await refusal.arrived()
         await client_logs_in(page)
-    await page.evaluate("late")
+        await release_refusal(page, refusal)
 
-    assert server.wire.count("POST", "/auth/refresh", UNAUTHORIZED) > 0
     assert await page.evaluate("session.getSnapshot().status") == "authenticated"
     await page.goto("/sessions")  # the cookie is the newer login's, too
     await expect_sessions(page)
 
 
-async def client_logs_in(page: Page) -> None:
-    await page.evaluate("login => session.login(login)", {"email": EMAIL, "password": PASSWORD})
+async def test_a_refresh_that_is_refused_late_is_not_taken_for_the_newer_logins_own(
+    context: BrowserContext, server: LiveServer
+) -> None:
+    await context.add_init_script(AN_OLDER_BROWSER)
+    page = await context.new_page()
+    await client_whose_session_was_ended(page, server)
+
+    with server.wire.holding("/auth/refresh") as refusal:
+        await page.evaluate("() => void (window.late = api.get('/auth/me'))")
+        await refusal.arrived()
+        await client_logs_in(page)
+        await page.evaluate("late")
+        server.expire_access_tokens()
+        with server.wire.holding("/auth/refresh") as renewal:
+            await page.evaluate("() => void (window.newer = api.get('/auth/me').catch(String))")
+            await renewal.arrived()
+            await release_refusal(page, refusal)
+
+    assert await page.evaluate("newer.then(({ status }) => status)") == OK
+    assert await page.evaluate("session.getSnapshot().status") == "authenticated"
+
+
+async def client_whose_session_was_ended(page: Page, server: LiveServer) -> None:
+    """Log in by the client's own hand; end that session from another device."""
+    await open_client_page(page)
+    await client_logs_in(page)
+    bearer = await server.log_in_elsewhere("curl/8.5.0")
+    await server.delete("/auth/sessions", bearer)
+
+
+async def release_refusal(page: Page, refusal: Held) -> None:
+    """Let a refused refresh go on its way, and wait until the page has it."""
+    async with page.expect_event("requestfinished", is_refresh) as arriving:
+        refusal.release()
+    answer = await (await arriving.value).response()
+    assert answer is not None
+    assert answer.status == UNAUTHORIZED
+
+
+def is_refresh(request: Request) -> bool:
+    return request.url.endswith("/auth/refresh")
+
+
+async def waits_for_its_turn(page: Page) -> bool:
+    """Whether a tab of this browser waits for the lock that another one holds."""
+    locks = await page.evaluate("navigator.locks.query()")
+    return len(locks["held"]) == len(locks["pending"]) == 1
+
+
+async def holds_the_lock(page: Page) -> bool:
+    """Whether a tab of this browser refreshes just now."""
+    locks = await page.evaluate("navigator.locks.query()")
+    return len(locks["held"]) == 1
+
+
+async def nobody_holds_the_lock(page: Page) -> bool:
+    return not await holds_the_lock(page)
 
 
 async def refresh_cookie(context: BrowserContext) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from tests.support.live_server import EMAIL, PASSWORD
 from tools.steps import ROOT
 
 _PAGE = Path(__file__).parent.parent / "browser" / "client_page" / "index.html"
@@ -32,6 +33,11 @@ async def open_client_page(page: Page) -> None:
     """Open it, and wait until its scripts have run; nobody is signed in by that."""
     await page.goto("/client-page")
     await page.wait_for_function("() => Boolean(window.api)")
+
+
+async def client_logs_in(page: Page) -> None:
+    """Log in by the client's own hand."""
+    await page.evaluate("login => session.login(login)", {"email": EMAIL, "password": PASSWORD})
 
 
 async def _page(_request: Request) -> Response:

@@ -60,6 +60,10 @@ class Held:
         """Wait until the server has answered."""
         assert await run_sync(self.reached.wait, PATIENCE_SECONDS), "nothing was asked"
 
+    def release(self) -> None:
+        """Let it go on its way."""
+        self.released.set()
+
 
 class Wire:
     """Notes what goes over it; holds or loses answers when told to."""
@@ -90,13 +94,20 @@ class Wire:
 
     @contextmanager
     def holding(self, path: str) -> Iterator[Held]:
-        """Hold answers from this path back until the end of the block."""
-        held = self._held[path] = Held()
+        """Hold answers from this path back until released, or until the end of the block.
+
+        A block within the block holds what comes later by itself.
+        """
+        outer, held = self._held.get(path), Held()
+        self._held[path] = held
         try:
             yield held
         finally:
-            del self._held[path]
-            held.released.set()
+            if outer is None:
+                del self._held[path]
+            else:
+                self._held[path] = outer
+            held.release()
 
     @contextmanager
     def gathering(self, path: str, parties: int) -> Iterator[None]:

@@ -2,13 +2,14 @@
 
 from playwright.async_api import BrowserContext, Cookie, Locator, Page, expect
 
-from tests.support.live_server import EMAIL, PASSWORD
+from tests.support.live_server import EMAIL, PASSWORD, until
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 SAFARI = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
 )
+AN_OLDER_BROWSER = "delete Navigator.prototype.locks; delete window.BroadcastChannel"
 QUIET_PAGE = "/settings/password"  # asks for nothing but the account: what comes next is fetched
 
 
@@ -63,3 +64,12 @@ async def expect_activity(page: Page) -> None:
 async def cookies(context: BrowserContext) -> dict[str, Cookie]:
     """Read the profile's cookie jar, as somebody with access to the disk does."""
     return {one["name"]: one for one in await context.cookies()}
+
+
+async def expect_no_cookies(context: BrowserContext) -> None:
+    """Expect an empty jar: a page does not wait for the answer to its logout."""
+
+    async def is_empty() -> bool:
+        return await cookies(context) == {}
+
+    await until(is_empty)

@@ -15,7 +15,7 @@ import {
   tokenOf,
   transition,
 } from "./machine.ts";
-import { refresh } from "./refresh.ts";
+import { type Refreshed, refresh } from "./refresh.ts";
 import { post, refuse, submit } from "./requests.ts";
 import { createReporter } from "./snapshot.ts";
 import { createTabs, type TabEvent } from "./tabs.ts";
@@ -40,6 +40,9 @@ const NOT_THE_TOKEN = /^(invalid_credentials|login_required_again)$/;
 
 /** They speak for themselves: no token goes there. */
 const OWN_ROUTES = ["/refresh", "/token", "/logout", "/register", "/register/finish"];
+
+/** How it ends, or never was, where no cookie of ours is there. */
+const MISSING = { code: "refresh_missing", reason: null } as const;
 
 /** Make the page's session. Touches nothing before `start()` or the first request. */
 export function createSession(options: SessionOptions = {}): Session {
@@ -142,7 +145,19 @@ export function createSession(options: SessionOptions = {}): Session {
     });
     const isMissing = outcome.type === "denied" && outcome.ending.code === "refresh_missing";
     if (isMissing && tokenOf(state)?.generation === 0) warnOfRefusedCookie();
-    dispatch({ ...outcome, epoch });
+    dispatch(
+      isAnothers(outcome) ? { ...outcome, ending: MISSING, epoch } : { ...outcome, epoch },
+    );
+  }
+
+  /** Whether the cookie was another app's, on a host that several share: ours comes with the readable one. */
+  function isAnothers(outcome: Refreshed): outcome is Refreshed & { readonly type: "denied" } {
+    return (
+      outcome.type === "denied" &&
+      outcome.ending.code === "refresh_invalid" &&
+      readsHint() &&
+      !hintNow()
+    );
   }
 
   /** Whether another tab may have a newer token than ours. */

@@ -139,6 +139,28 @@ test("refresh_missing while booting means nobody, not an end", async ({ browser 
   await expect(session.ready()).resolves.toEqual({ status: "anonymous", userId: null });
 });
 
+test("another app's cookie of the same name is nobody's session", async ({ server, browser }) => {
+  browser.jar.set("refresh_token", "of-another-port");
+  server.fault(REFRESH, answer(401, { code: "refresh_invalid" }));
+
+  const { session } = browser.open();
+
+  await expect(session.ready()).resolves.toEqual({ status: "anonymous", userId: null });
+});
+
+test("a cookie of ours that the server does not know is told as an end", async ({
+  server,
+  browser,
+  tab,
+}) => {
+  tab.close();
+  server.fault(REFRESH, answer(401, { code: "refresh_invalid" }));
+
+  const snapshot = await browser.open().session.ready();
+
+  expect(snapshot).toMatchObject({ status: "expired", code: "refresh_invalid" });
+});
+
 test("a dead session found while booting is told as an end", async ({ server, browser, tab }) => {
   tab.close();
   server.endSessions("password");

@@ -17,13 +17,14 @@ export interface SessionExpiredProps {
   readonly className?: string;
 }
 
-/** Says that the session is over, and nothing while it is not. */
+/** Says that the session is over; nothing while it is not, nor on the login page, where its link leads. */
 export function SessionExpired({ children, className }: SessionExpiredProps): ReactNode {
   const { snapshot, session } = useSession();
   const title = useId();
   if (snapshot.status !== "expired") return null;
   const { code, reason } = snapshot;
   const loginUrl = session.loginUrl();
+  if (isHere(loginUrl)) return null;
   if (children) return children({ loginUrl, code, reason });
   return (
     // Escape would leave a dead page without a word: the dialog stays until the login.
@@ -34,4 +35,9 @@ export function SessionExpired({ children, className }: SessionExpiredProps): Re
       </div>
     </Modal>
   );
+}
+
+function isHere(url: string): boolean {
+  const { origin, pathname } = new URL(url, location.href);
+  return origin === location.origin && pathname === location.pathname;
 }

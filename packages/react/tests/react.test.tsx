@@ -11,7 +11,7 @@ import {
   useConfirm,
   useSession,
 } from "../src/index.ts";
-import { render, settled, shown } from "./support/page.tsx";
+import { render, settled, shown, visit } from "./support/page.tsx";
 
 function Status() {
   const { status, userId } = useSession();
@@ -210,6 +210,21 @@ describe("SessionExpired", () => {
     ).toBe("Your session has expired");
     expect(link?.textContent).toBe("Log in");
     expect(link?.getAttribute("href")).toBe("/login?return_to=%2Finbox%3Fpage%3D2");
+  });
+
+  test("does not stand in the way of the login", async ({ server, tab }) => {
+    visit("/login?return_to=%2Finbox");
+    const page = await render(
+      <SessionProvider session={tab.session}>
+        <SessionExpired />
+      </SessionProvider>,
+    );
+    server.endSessions("revoked");
+
+    await settled(() => tab.api.get("/api/items").catch(() => {}));
+
+    expect(tab.session.getSnapshot().status).toBe("expired");
+    expect(page.find("dialog")).toBeNull();
   });
 
   test("goes when somebody logs in, here or elsewhere", async ({ server, browser, tab }) => {

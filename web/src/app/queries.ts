@@ -38,7 +38,7 @@ export function usePrivateCache(userId: string | null): Cache {
   const { client } = current;
 
   useEffect(() => {
-    const stopRestored = session.on("restored", () => void client.invalidateQueries());
+    const stopRestored = session.on("restored", () => void askAgain(client));
     return () => {
       stopRestored();
       client.clear();
@@ -46,6 +46,12 @@ export function usePrivateCache(userId: string | null): Cache {
   }, [client]);
 
   return current;
+}
+
+/** The server is back: what waits for its next try need not wait for it any longer. */
+async function askAgain(client: QueryClient): Promise<void> {
+  await client.cancelQueries({ predicate: ({ state }) => state.fetchFailureCount > 0 });
+  await client.invalidateQueries();
 }
 
 function ownedBy(cache: Cache, userId: string | null): Cache {

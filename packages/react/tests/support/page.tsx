@@ -6,12 +6,15 @@ import { Window } from "happy-dom";
 import { act, type ReactNode, StrictMode } from "react";
 import { afterEach } from "vitest";
 
-const window = new Window({ url: "http://app.example/inbox" });
+const INBOX = "http://app.example/inbox";
+
+const window = new Window({ url: INBOX });
 Object.assign(globalThis, {
   window,
   document: window.document,
   Event: window.Event,
   FormData: window.FormData,
+  location: window.location,
   HTMLElement: window.HTMLElement,
   HTMLIFrameElement: window.HTMLIFrameElement,
   MouseEvent: window.MouseEvent,
@@ -45,6 +48,11 @@ export async function render(children: ReactNode): Promise<Page> {
   };
 }
 
+/** The address that the page to be rendered stands at. */
+export function visit(path: string): void {
+  window.happyDOM.setURL(new URL(path, INBOX).href);
+}
+
 /** Let React see what the session does meanwhile. */
 export async function settled(work: () => unknown): Promise<void> {
   await act(async () => {
@@ -63,4 +71,5 @@ export async function shown(condition: () => boolean): Promise<void> {
 afterEach(() => {
   for (const unmount of unmounts) unmount();
   document.body.replaceChildren();
+  visit(INBOX);
 });
