@@ -17,8 +17,9 @@ Not a model of anybody's users, but one and the same world for each rule. It is 
   the cookie that there is then, and after that ever more rarely, at least once a minute.
 - A page that lives uses its access token as soon as that settles a generation, and the server
   notes it at once. Before that, a page that looks finds whether the readable session cookie is
-  older than what it was answered (a late answer put the jar back), and refreshes first: only our
-  server sets that cookie, and only our client looks.
+  older than what it was answered (a late answer put the jar back), and refreshes: only our server
+  sets that cookie, and only our client looks. Whether its request waits for that refresh is a
+  choice (`Looks`).
 
 Everybody is logged out who was told that the session is over. The thief copies the jar once, in the
 first week, and refreshes from then on with what he is answered, every 5–25 minutes, day and night;
@@ -27,6 +28,7 @@ he is found when the session ends. There are no faults and no crashes then: noth
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum, auto
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -52,6 +54,16 @@ CRASHES_LATER = (0 * SECOND, RELOAD_EVERY)
 BACK_AFTER = (1 * MINUTE, 5 * MINUTE)
 TRY_AGAIN = (2 * SECOND, 5 * SECOND, 10 * SECOND, 20 * SECOND, 60 * SECOND)
 THIEF_EVERY = (5 * MINUTE, 25 * MINUTE)
+ON_THE_WAY = 0.05 * SECOND  # a refresh, to the server
+NOTED_WITHIN = 1 * SECOND  # `Batonpass.beat`: how long a process keeps what it saw to itself
+
+
+class Looks(StrEnum):
+    """What a page does before it uses its access token, and the jar holds an older cookie."""
+
+    FIRST = auto()  # it refreshes, and the request waits for that
+    BESIDE = auto()  # it refreshes, and the request goes out at the same time
+    NEVER = auto()  # it does not see that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +88,14 @@ class Page(NamedTuple):
 class Browser:
     """A cookie jar in memory, what of it the disk has, and three tabs."""
 
-    def __init__(self, server: Server, faults: Faults, random: Random, *, looks: bool) -> None:
+    def __init__(self, server: Server, faults: Faults, random: Random, looks: Looks) -> None:
         """Open it, logged in.
 
         Args:
             server: What answers.
             faults: What happens to answers.
             random: Where chance comes from.
-            looks: Whether its pages notice that a late answer put the jar back.
+            looks: What its pages do where a late answer put the jar back.
         """
         self.server, self.faults, self.random, self.looks = server, faults, random, looks
         self.jar = 0
@@ -153,10 +165,14 @@ class Browser:
         """The page still lives and uses the access token that it was answered."""
         if not self.is_alive(page):
             return
-        if self.looks and self.jar < token:
+        if self.looks is Looks.NEVER or self.jar >= token:
+            self.server.see(token, issued_at, now)
+        elif self.looks is Looks.FIRST:
             self.reload(page.tab, now)
         else:
-            self.server.see(token, issued_at, now)
+            noted_at = now + self.random.uniform(0, NOTED_WITHIN)
+            self.at(noted_at, lambda then: self.server.see(token, issued_at, then))
+            self.at(now + ON_THE_WAY, lambda then: self.retry(page, then))
 
     def crash(self, now: float) -> None:
         """Everything in memory is gone; the jar is what the disk had."""
@@ -216,12 +232,14 @@ class Thief:
         self.browser.at(now + self.random.uniform(*THIEF_EVERY), self.refresh)
 
 
-def logged_out(login: type[Server], faults: Faults, users: int, *, looks: bool) -> float:
+def logged_out(
+    login: type[Server], faults: Faults, users: int, looks: Looks = Looks.FIRST
+) -> float:
     """Return the share of honest users whose session ended within two weeks."""
     ended = 0
     for user in range(users):
         server = login()
-        browser = Browser(server, faults, seeded("chance", user), looks=looks)
+        browser = Browser(server, faults, seeded("chance", user), looks)
         plan(browser, seeded("plan", user))
         browser.live()
         ended += server.ended
@@ -233,8 +251,7 @@ def seeded(what: str, user: int) -> Random:
     return Random(f"{what} {user}")  # noqa: S311 - a simulation, to be repeated exactly
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hunt:
+class Hunt(NamedTuple):
     """How many thieves came while the session lived, and after how many seconds each was found."""
 
     came: int
@@ -246,11 +263,11 @@ def hunt(login: type[Server], thieves: int) -> Hunt:
     came, found_after = 0, list[float]()
     for user in range(thieves):
         server = login()
-        browser = Browser(server, NO_FAULTS, seeded("chance", user), looks=True)
+        browser = Browser(server, NO_FAULTS, seeded("chance", user), Looks.FIRST)
         plan(browser, seeded("plan", user), crashes=False)
         thief = Thief(browser, seeded("thief", user))
         browser.live()
         came += thief.since is not None
         if server.ended and thief.since is not None:
             found_after.append(browser.now - thief.since)
-    return Hunt(came=came, found_after=found_after)
+    return Hunt(came, found_after)
