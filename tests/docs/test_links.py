@@ -10,8 +10,6 @@ from tests.docs.pages import DOCS, ROOT, anchors, headings, links, pages, prose_
 
 # Of the running app: taken anew for a release, so it may be missing between two.
 SCREENSHOT = DOCS / "images" / "sessions.png"
-# Drawn from packages/client/src/machine.ts together with its diagram.
-DRAWN_LATER = {"docs/client.md"}
 SOURCES = [
     path
     for folder in ("src", "tests", "tools", "packages", "web/src")
@@ -104,8 +102,7 @@ def test_every_page_that_code_refers_to_exists() -> None:
     }
 
     assert referred
-    missing = {one for one in referred if not (ROOT / one[0]).exists()}
-    assert not {one for one in missing if one[0] not in DRAWN_LATER}
+    assert not {one for one in referred if not (ROOT / one[0]).exists()}
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "decisions").glob("*.md")), ids=name)

@@ -235,12 +235,12 @@ async def test_s_hdr_4_the_library_demands_nothing_of_an_apps_domain(sqlite_url:
 async def test_it_tells_of_its_start_and_its_end_and_leaves_no_thread(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = {thread.name for thread in threading.enumerate()}
+    before = _ours()
     with caplog.at_level("INFO", "batonpass.server.app"):
         async with a_server(database_url) as server:
             await server.signed_in()
-            assert _ours(threading.enumerate()) - before
-        after = _ours(threading.enumerate())
+            assert _ours() - before
+        after = _ours()
 
     told = [record.getMessage() for record in caplog.records]
     assert [one for one in told if one.startswith("sys_")] == ["sys_startup", "sys_shutdown"]
@@ -298,5 +298,6 @@ def _asking(app: FastAPI, origin: str = "http://app.example") -> httpx.AsyncClie
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=origin)
 
 
-def _ours(threads: list[threading.Thread]) -> set[str]:
-    return {thread.name for thread in threads if thread.name.startswith("batonpass-")}
+def _ours() -> set[threading.Thread]:
+    """Our threads, themselves: an earlier test may have left some of the same names."""
+    return {one for one in threading.enumerate() if one.name.startswith("batonpass-")}
