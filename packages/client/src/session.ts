@@ -145,9 +145,7 @@ export function createSession(options: SessionOptions = {}): Session {
     });
     const isMissing = outcome.type === "denied" && outcome.ending.code === "refresh_missing";
     if (isMissing && tokenOf(state)?.generation === 0) warnOfRefusedCookie();
-    dispatch(
-      isAnothers(outcome) ? { ...outcome, ending: MISSING, epoch } : { ...outcome, epoch },
-    );
+    dispatch(isAnothers(outcome) ? { ...outcome, ending: MISSING, epoch } : { ...outcome, epoch });
   }
 
   /** Whether the cookie was another app's, on a host that several share: ours comes with the readable one. */
