@@ -77,7 +77,7 @@ async def test_a_tick_later_a_lost_answer_is_recovered(house: House) -> None:
     recovered = await tab.refresh()
 
     assert recovered.refresh_token != lost.refresh_token
-    assert recovered.family.family.generation == 2
+    assert recovered.session.generation == 2
     assert await house.events() == [EventName.SESSION_CREATED, EventName.LOST_ANSWER_RECOVERED]
 
 
@@ -195,7 +195,7 @@ async def test_past_a_limit_the_family_is_closed(
 
 async def test_daily_use_does_not_move_the_absolute_limit(house: House) -> None:
     tab = await a_tab(house)
-    expires_at = tab.answer.family.family.expires_at
+    expires_at = tab.answer.session.expires_at
     for _ in range(29):
         pass_time(house, timedelta(days=1))
         await tab.refresh()
@@ -205,7 +205,7 @@ async def test_daily_use_does_not_move_the_absolute_limit(house: House) -> None:
     pass_time(house, TICK)
 
     assert (last.max_age, last.expires_in) == (0, 1)
-    assert last.family.family.expires_at == expires_at
+    assert last.session.expires_at == expires_at
     assert await what_becomes_of(tab.refresh()) == "refresh_expired"
 
 
@@ -358,7 +358,7 @@ async def test_a_login_replaces_the_family_whose_cookie_came_along(house: House)
     )
 
     assert await what_becomes_of(held_by_attacker.refresh()) == "refresh_revoked (logout)"
-    assert victim.family.user_id == house.user_id
+    assert victim.session.user_id == house.user_id
     assert await what_becomes_of(Tab(house.service, victim).refresh()) == "answered"
 
 
@@ -566,7 +566,7 @@ async def test_a_password_change_ends_every_other_session_in_one_transaction(
     assert await what_becomes_of(phone.refresh()) == "refresh_revoked (password)"
     assert await what_becomes_of(strangers.refresh()) == "answered"
     assert await what_becomes_of(tab.refresh()) == "answered"
-    assert tab.answer.family.auth_time == house.clock.now()
+    assert tab.answer.session.auth_time == house.clock.now()
     assert {one.name for one in house.told[-2:]} == {
         EventName.PASSWORD_CHANGED,
         EventName.TOKEN_REVOKED,

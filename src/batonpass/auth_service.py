@@ -50,7 +50,7 @@ from batonpass.signing_keys import SigningKeys
 from batonpass.storage.batching import LOCK_WAIT_ALONE_MS, GroupCommit
 from batonpass.storage.engine import Database
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
-from batonpass.storage.store import Locked, Rotation, Store, StoredFamily
+from batonpass.storage.store import Grant, Locked, Rotation, Store, StoredFamily
 
 logger = logging.getLogger(__name__)
 security_log = logging.getLogger("batonpass.security")
@@ -94,14 +94,14 @@ class TokenAnswer:
         expires_in: Seconds that it lives.
         refresh_token: The current one, as text.
         max_age: Seconds until the nearer of idle and absolute limit.
-        family: The session it belongs to.
+        session: The session it belongs to.
     """
 
     access_token: str = field(repr=False)
     expires_in: int
     refresh_token: str = field(repr=False)
     max_age: int
-    family: StoredFamily
+    session: Grant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ class AuthService:
 
         stored = await self._do(work)
         token = RefreshToken(transport, stored.family.id, 0, secret)
-        return self._answer(stored, token)
+        return self._answer(stored.grant, token)
 
     async def validate_refresh_token(self, text: str, transport: Transport) -> StoredFamily:
         """Look at a refresh token without spending it; nothing changes, whatever it is.
@@ -274,9 +274,9 @@ class AuthService:
         outcome = await self._group_commit.submit(request)
         self._tell_verdict(outcome.ruling.verdict)
         _raise_unless_answered(outcome)
-        if outcome.stored is None or outcome.successor is None:  # refused above
+        if outcome.grant is None or outcome.successor is None:  # refused above
             raise RefreshTokenExpiredError
-        return self._answer(outcome.stored, outcome.successor)
+        return self._answer(outcome.grant, outcome.successor)
 
     async def revoke_refresh_token(self, text: str, transport: Transport, visit: Visit) -> None:
         """End the family of a refresh token, whichever of its generations it is: a logout.
@@ -474,7 +474,7 @@ class AuthService:
 
         moved = await self._do(work)
         token = RefreshToken(moved.transport, family_id, moved.family.generation, secret)
-        return self._answer(moved, token)
+        return self._answer(moved.grant, token)
 
     # --- signing keys --------------------------------------------------------------------------
 
@@ -566,26 +566,25 @@ class AuthService:
             raise RefreshTokenInvalidError
         return token
 
-    def _answer(self, stored: StoredFamily, token: RefreshToken) -> TokenAnswer:
+    def _answer(self, grant: Grant, token: RefreshToken) -> TokenAnswer:
         now = self.clock.now()
-        family = stored.family
-        left = min(family.expires_at, family.rotated_at + self.policy.idle_limit) - now
+        left = min(grant.expires_at, grant.rotated_at + self.policy.idle_limit) - now
         lifetime = min(self.policy.access_token_lifetime, max(left, timedelta(seconds=1)))
         access_token = self.access_tokens.issue(
-            subject=str(stored.user_id),
-            family_id=family.id,
-            generation=token.generation,
-            auth_time=stored.auth_time,
+            subject=str(grant.user_id),
+            family_id=grant.family_id,
+            generation=grant.generation,
+            auth_time=grant.auth_time,
             now=now,
             lifetime=lifetime,
-            extra=stored.claims,
+            extra=grant.claims,
         )
         return TokenAnswer(
             access_token=access_token,
             expires_in=int(lifetime.total_seconds()),
             refresh_token=encode(self._keys.refresh_mac[0], token),
             max_age=max(round(left.total_seconds()), 0),
-            family=stored,
+            session=grant,
         )
 
     def _make_room(
@@ -698,8 +697,7 @@ _REFUSALS: Mapping[Verdict, type[BatonpassError]] = {
 def _raise_unless_answered(outcome: Outcome) -> None:
     verdict = outcome.ruling.verdict
     if verdict is Verdict.REVOKED:
-        ended_reason = None if outcome.stored is None else outcome.stored.family.ended_reason
-        raise RefreshTokenRevokedError(reason=(ended_reason or Ending.REVOKED).value)
+        raise RefreshTokenRevokedError(reason=(outcome.ended_reason or Ending.REVOKED).value)
     refusal = _REFUSALS.get(verdict)
     if refusal is not None:
         raise refusal

@@ -91,8 +91,8 @@ class Sessions(RuleBasedStateMachine):
         self.noted: list[int | None] = [None, None]
         self.began = self.clock.now()
         login = self.run(self.processes[0].create_refresh_token(house.user_id, AT_HOME))
-        self.family_id = login.family.family.id
-        self.expires_at = login.family.family.expires_at
+        self.family_id = login.session.family_id
+        self.expires_at = login.session.expires_at
         self.tokens = [login.refresh_token]
         self.access_tokens = [login]
         self.seen_at = [self.clock.now()]
@@ -153,7 +153,7 @@ class Sessions(RuleBasedStateMachine):
         ended = self.versions[0].book.ended is not None
         assert isinstance(told, BatonpassError) is ended
         if not ended and self.clock.now() - issued > 2 * GRACE:
-            generation = answer.family.family.generation
+            generation = answer.session.generation
             self.noted[process] = max(generation, self.noted[process] or 0)
 
     @rule(process=st.integers(0, 1))

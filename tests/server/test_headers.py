@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from batonpass.server.headers import SecurityHeaders
+from batonpass.server.headers import HeaderRules, SecurityHeaders
 
 
 async def _page(_request: Request) -> Response:
@@ -32,7 +32,9 @@ async def headers_of(
     own_origin: str | None = None,
     script_hashes: tuple[str, ...] = (),
 ) -> httpx.Headers:
-    app = SecurityHeaders(APP, https=https, own_origin=own_origin, script_hashes=script_hashes)
+    app = SecurityHeaders(
+        APP, HeaderRules(https=https, own_origin=own_origin, script_hashes=script_hashes)
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         return (await client.get(url)).headers
 
@@ -116,7 +118,7 @@ async def test_where_users_see_us_decides_not_what_a_proxy_asks_for(
 
 
 async def test_a_broken_host_header_is_no_error() -> None:
-    app = SecurityHeaders(APP)
+    app = SecurityHeaders(APP, HeaderRules())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         answer = await client.get("http://app.test/api", headers={"Host": "[broken"})
 

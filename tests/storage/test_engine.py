@@ -354,7 +354,7 @@ def test_a_new_event_loop_for_each_call_works(sqlite_url: str, driver: str) -> N
         asyncio.run(_three_refreshes_at_once(tab))
     asyncio.run(house.close())
 
-    assert tab.answer.family.family.generation == 3
+    assert tab.answer.session.generation == 3
 
 
 async def _three_refreshes_at_once(tab: Tab) -> None:

@@ -35,7 +35,7 @@ class Tab:
     @property
     def family_id(self) -> UUID:
         """Its session."""
-        return self.answer.family.family.id
+        return self.answer.session.family_id
 
     async def refresh(self) -> TokenAnswer:
         """Refresh, and keep the answer."""

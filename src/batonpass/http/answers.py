@@ -3,14 +3,14 @@
 import json
 
 from starlette.responses import Response
-from starlette.types import Scope
 
 from batonpass.auth_service import TokenAnswer
 from batonpass.errors import AccessTokenMissingError, BatonpassError, BearerError
-from batonpass.http.edge import Edge
+from batonpass.http.cookies import CookiePolicy, Header
 from batonpass.refresh_tokens import Transport
 
 NO_STORE = (b"cache-control", b"no-store")
+_TOKEN_HEADERS = ((b"content-type", b"application/json"), NO_STORE)
 _NO_CONTENT = 204
 
 
@@ -24,35 +24,39 @@ class JsonResponse(Response):
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def token_answer(edge: Edge, scope: Scope, answer: TokenAnswer) -> Response:
+class _Written(Response):
+    """An answer that is written out already, headers and all."""
+
+    def __init__(self, body: bytes, headers: list[Header]) -> None:
+        """Take it as it is; what Response would work out costs 5 µs."""
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), *headers]
+
+
+def token_answer(cookies: CookiePolicy, answer: TokenAnswer) -> Response:
     """Render what a login, a refresh or a rights change hands out (RFC 6749 §5.1)."""
-    stored = answer.family
-    content: dict[str, object] = {
-        "access_token": answer.access_token,
-        "token_type": "bearer",
-        "expires_in": answer.expires_in,
-        "session_id": str(stored.family.id),
-        "generation": stored.family.generation,
-    }
-    if stored.transport is Transport.BODY:
-        content["refresh_token"] = answer.refresh_token
-        return _plain(JsonResponse(content))
-    response = _plain(JsonResponse(content))
-    response.raw_headers.extend(
-        edge.cookies(scope).issue(
-            answer.refresh_token,
-            stored.family.id,
-            stored.family.generation,
-            answer.max_age if stored.persistent else None,
-        )
+    session = answer.session
+    # Written out: nothing in it needs escaping, and the encoder takes 4 µs for what takes 1 so.
+    content = (
+        f'{{"access_token":"{answer.access_token}","token_type":"bearer",'
+        f'"expires_in":{answer.expires_in},"session_id":"{session.family_id}",'
+        f'"generation":{session.generation}'
     )
-    return response
+    if session.transport is Transport.BODY:
+        return _Written(
+            f'{content},"refresh_token":"{answer.refresh_token}"}}'.encode(), [*_TOKEN_HEADERS]
+        )
+    max_age = answer.max_age if session.persistent else None
+    issued = cookies.issue(answer.refresh_token, session.family_id, session.generation, max_age)
+    return _Written(f"{content}}}".encode(), [*_TOKEN_HEADERS, *issued])
 
 
-def logged_out(edge: Edge, scope: Scope) -> Response:
+def logged_out(cookies: CookiePolicy) -> Response:
     """Render the end of a session: the only answer that clears a cookie (S-COOKIE-5)."""
     response = _plain(Response(status_code=_NO_CONTENT))
-    response.raw_headers.extend(edge.cookies(scope).clear())
+    response.raw_headers.extend(cookies.clear())
     return response
 
 

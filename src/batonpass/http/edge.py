@@ -102,11 +102,14 @@ class Edge:
 
     def cookies(self, scope: Scope) -> CookiePolicy:
         """Return the cookie names and attributes that hold for this request."""
-        if self.cookie_secure is None:
-            secure = self.origin_of(scope).startswith("https:")
-        else:
-            secure = self.cookie_secure
-        return self._secure_cookies if secure else self._plain_cookies
+        return self.cookies_at(self.origin_of(scope) if self.cookie_secure is None else "")
+
+    def cookies_at(self, origin: str) -> CookiePolicy:
+        """Return the same, where the origin that the request was sent to has been read."""
+        is_secure = self.cookie_secure
+        if is_secure is None:
+            is_secure = origin.startswith("https:")
+        return self._secure_cookies if is_secure else self._plain_cookies
 
     def visit(self, scope: Scope) -> Visit:
         """Return from where the request comes, as the session list will show it."""
@@ -125,8 +128,12 @@ class Edge:
         asked = (header(scope, b"x-token-transport") or "").strip().lower() == "body"
         return Transport.BODY if asked and self.may_use_body(scope) else Transport.COOKIE
 
-    def check_csrf(self, scope: Scope) -> None:
+    def check_csrf(self, scope: Scope, origin: str) -> None:
         """Refuse what a page that is not ours sent.
+
+        Args:
+            scope: The request.
+            origin: The one it was sent to.
 
         Raises:
             CsrfError: It comes from elsewhere.
@@ -136,7 +143,7 @@ class Edge:
             scope["method"],
             headers,
             has_cookie=any(name == b"cookie" for name, _ in headers),
-            request_origin=self.origin_of(scope),
+            request_origin=origin,
         )
 
     @cached_property

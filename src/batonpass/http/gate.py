@@ -21,6 +21,7 @@ from batonpass.errors import (
     RefreshTokenMissingError,
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
+from batonpass.http.cookies import CookiePolicy
 from batonpass.http.edge import Edge, require_json
 from batonpass.refresh_tokens import Transport
 
@@ -54,39 +55,51 @@ class Gate:
             await self.app(scope, receive, send)
             return
         path = self.edge.path(scope)
+        if path == self._refresh_path and scope["type"] == "http" and scope["method"] == "POST":
+            await answer_refresh(self.edge, scope, receive, send)
+            return
         if path not in self._cookie_readers:
-            cookies = self.edge.cookies(scope)
-            scope = {**scope, "headers": cookies.hide(scope["headers"])}
+            scope = {**scope, "headers": CookiePolicy.hide(scope["headers"])}
         if scope["type"] == "websocket" or not path.startswith(self._ours):
             await self.app(scope, receive, send)
             return
         try:
-            self._check_head(scope)
-            body = await _read_body(scope, receive)
+            body = await _admit(self.edge, scope, receive, self.edge.origin_of(scope))
         except ClientGoneError:
             return
         except BatonpassError as error:
             await refusal(error)(scope, receive, send)
             return
-        if path == self._refresh_path and scope["method"] == "POST":
-            response = await refresh(self.edge, scope, body)
-            await response(scope, receive, send)
-            return
         await self.app(scope, _Replay(body, receive), _no_store(send))
 
-    def _check_head(self, scope: Scope) -> None:
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
-            raise HeadersTooLargeError
-        if scope["method"] in _CHANGES_SOMETHING:
-            self.edge.check_csrf(scope)
+
+async def answer_refresh(edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer POST /auth/refresh, from the first byte to the last."""
+    origin = edge.origin_of(scope)
+    try:
+        body = await _admit(edge, scope, receive, origin)
+        response = await refresh(edge, scope, body, origin)
+    except ClientGoneError:
+        return
+    except BatonpassError as error:
+        response = refusal(error)
+    await response(scope, receive, send)
 
 
-async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
-    """Answer POST /auth/refresh: the successor, or a refusal that touches no cookie."""
+async def refresh(edge: Edge, scope: Scope, body: bytes, origin: str) -> Response:
+    """Answer a refresh that was admitted: the successor, or a refusal that touches no cookie.
+
+    Args:
+        edge: How requests are read.
+        scope: The request.
+        body: Its body.
+        origin: The one it was sent to.
+    """
     arrived = edge.service.clock.now()
+    cookies = edge.cookies_at(origin)
     try:
         require_json(scope, body)
-        text, transport = _presented(edge, scope, body)
+        text, transport = _presented(edge, scope, body, cookies)
         answer = await edge.service.rotate_refresh_token(
             text, transport, edge.visit(scope), arrived
         )
@@ -96,12 +109,28 @@ async def refresh(edge: Edge, scope: Scope, body: bytes) -> Response:
         request_id = scope.get("state", {}).get("request_id")
         logger.exception("refresh_failed", extra={"request_id": request_id})
         return refusal(InternalError.of_request(request_id))
-    return token_answer(edge, scope, answer)
+    return token_answer(cookies, answer)
 
 
-def _presented(edge: Edge, scope: Scope, body: bytes) -> tuple[str, Transport]:
+async def _admit(edge: Edge, scope: Scope, receive: Receive, origin: str) -> bytes:
+    """Hold a request to what is true of all of ours, and return its body.
+
+    Raises:
+        BatonpassError: It is refused; nothing of it counts.
+        ClientGoneError: It never became whole.
+    """
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+        raise HeadersTooLargeError
+    if scope["method"] in _CHANGES_SOMETHING:
+        edge.check_csrf(scope, origin)
+    return await _read_body(scope, receive)
+
+
+def _presented(
+    edge: Edge, scope: Scope, body: bytes, cookies: CookiePolicy
+) -> tuple[str, Transport]:
     """Find the refresh token: in the cookie, or in a body that shows no sign of a browser."""
-    text = edge.cookies(scope).read_refresh_token(scope["headers"])
+    text = cookies.read_refresh_token(scope["headers"])
     if text is not None:
         return text, Transport.COOKIE
     text = _in_body(body)

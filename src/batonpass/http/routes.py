@@ -137,7 +137,8 @@ def build_router(
         dependencies=[cookie],
     )
     async def refresh_route(request: Request) -> Response:
-        return await refresh(edge, request.scope, await request.body())
+        scope = request.scope
+        return await refresh(edge, scope, await request.body(), edge.origin_of(scope))
 
     @router.post(
         "/logout",
@@ -152,7 +153,7 @@ def build_router(
         await service.log_out(
             edge.visit(request.scope), refresh_token=text, transport=transport, bearer=bearer
         )
-        return logged_out(edge, request.scope)
+        return logged_out(edge.cookies(request.scope))
 
     @router.get(
         "/sessions",
@@ -279,7 +280,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
         guard=guard,
         events=events,
     )
-    return token_answer(edge, scope, answer)
+    return token_answer(edge.cookies(scope), answer)
 
 
 def _cookie_or_none(edge: Edge, request: Request) -> str | None:

@@ -18,8 +18,9 @@ from batonpass.server.accounts import Accounts, MailConfirmation
 from batonpass.server.api_docs import docs_route
 from batonpass.server.cors import Cors
 from batonpass.server.engines import build_engine, dispose
+from batonpass.server.fast_lane import FastLane, ServerApp
 from batonpass.server.faults import Faults, add_error_answers
-from batonpass.server.headers import SecurityHeaders
+from batonpass.server.headers import HeaderRules, SecurityHeaders
 from batonpass.server.logging import RequestIds, configure
 from batonpass.server.mail import Outbox
 from batonpass.server.metrics import Metrics
@@ -101,7 +102,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             await dispose(auth.database.engine)
             logger.info("sys_shutdown")
 
-    app = FastAPI(
+    app = ServerApp(
         title="Batonpass",
         description=DESCRIPTION,
         version=version("batonpass"),
@@ -124,7 +125,13 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.router.routes.append(Metrics(auth.service).route())
     app.router.routes.extend(web_routes(production=settings.is_production))
     add_error_answers(app)
-    _add_middlewares(app, settings)
+    rules = HeaderRules(
+        https=settings.cookie_secure is True,
+        own_origin=settings.public_url,
+        origin_of=auth.edge.origin_of,
+    )
+    _add_middlewares(app, settings, rules)
+    app.fast_lane = FastLane(auth.edge, rules, answers_origins=bool(settings.cors_origins))
     return app
 
 
@@ -171,17 +178,12 @@ def _empty_before_the_end(app: FastAPI, outbox: Outbox) -> None:
     app.router.lifespan_context = lifespan
 
 
-def _add_middlewares(app: FastAPI, settings: Settings) -> None:
+def _add_middlewares(app: FastAPI, settings: Settings, rules: HeaderRules) -> None:
     # From the outside in: request ids, security headers, CORS, faults, the gate (already there).
     app.add_middleware(Faults)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
-    app.add_middleware(
-        SecurityHeaders,
-        https=settings.cookie_secure is True,
-        own_origin=settings.public_url,
-        origin_of=Proxies(settings.proxy_networks).origin_of,
-    )
+    app.add_middleware(SecurityHeaders, rules=rules)
     app.add_middleware(RequestIds)
 
 

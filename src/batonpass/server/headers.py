@@ -8,11 +8,13 @@ Source: docs/security.md, S-HDR-1 to S-HDR-5; ASVS 5.0 V3.4; OWASP Secure Header
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from batonpass.http.cookies import Header
 from batonpass.http.edge import OriginOf, request_origin
 
 HSTS: Final = "max-age=31536000; includeSubDomains"  # a year; never preload: that cannot be undone
@@ -57,6 +59,7 @@ _COMMON: Final = {
     b"referrer-policy": b"same-origin",
     b"permissions-policy": ", ".join(f"{feature}=()" for feature in _FEATURES).encode(),
 }
+_ORIGINS_REMEMBERED: Final = 1024  # a Host header may say anything
 _LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -84,28 +87,25 @@ def page_policy(script_hashes: Sequence[str] = ()) -> str:
     )
 
 
-class SecurityHeaders:
-    """Adds to each answer the headers that it does not set itself."""
+class HeaderRules:
+    """Which of these headers an answer lacks."""
 
     def __init__(
         self,
-        app: ASGIApp,
         *,
         https: bool = False,
         own_origin: str | None = None,
         origin_of: OriginOf = request_origin,
         script_hashes: Sequence[str] = (),
     ) -> None:
-        """Wrap `app`.
+        """Write down what is the same in every answer.
 
         Args:
-            app: What answers.
             https: Whether users always come over https, whatever the request says.
             own_origin: Where users see us, whatever the request says; None: what it says.
             origin_of: Reads the origin that a request was sent to, proxies looked through.
             script_hashes: Of inline scripts in our pages.
         """
-        self.app = app
         self._https = https
         self._own_origin = own_origin
         self._origin_of = origin_of
@@ -116,6 +116,31 @@ class SecurityHeaders:
             b"cross-origin-opener-policy": b"same-origin",
         }
 
+    def of_api(self, scope: Scope) -> list[Header]:
+        """Return what an answer of the API needs that sets none of these itself."""
+        return [*self._for_api.items(), *self._hsts(scope)]
+
+    def missing(self, scope: Scope, given: Sequence[Header]) -> list[Header]:
+        """Return what an answer with the headers `given` lacks."""
+        present = {name.lower(): value for name, value in given}
+        is_page = present.get(b"content-type", b"").lower().startswith(b"text/html")
+        wanted = self._for_pages if is_page else self._for_api
+        missing = [(name, value) for name, value in wanted.items() if name not in present]
+        return [*missing, *self._hsts(scope)]
+
+    def _hsts(self, scope: Scope) -> list[Header]:
+        is_https = _is_https(self._own_origin or self._origin_of(scope), always=self._https)
+        return [(b"strict-transport-security", HSTS.encode())] if is_https else []
+
+
+class SecurityHeaders:
+    """Adds to each answer the headers that it does not set itself."""
+
+    def __init__(self, app: ASGIApp, rules: HeaderRules) -> None:
+        """Wrap `app`."""
+        self.app = app
+        self._rules = rules
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and complete what comes back."""
         if scope["type"] != "http":
@@ -125,29 +150,21 @@ class SecurityHeaders:
         async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = list(message.get("headers", ()))
-                message = {**message, "headers": [*given, *self._missing(scope, given)]}
+                message = {**message, "headers": [*given, *self._rules.missing(scope, given)]}
             await send(message)
 
         await self.app(scope, receive, send_completed)
 
-    def _missing(
-        self, scope: Scope, given: Sequence[tuple[bytes, bytes]]
-    ) -> list[tuple[bytes, bytes]]:
-        present = {name.lower(): value for name, value in given}
-        is_page = present.get(b"content-type", b"").lower().startswith(b"text/html")
-        wanted = self._for_pages if is_page else self._for_api
-        missing = [(name, value) for name, value in wanted.items() if name not in present]
-        if self._is_secure(scope):
-            missing.append((b"strict-transport-security", HSTS.encode()))
-        return missing
 
-    def _is_secure(self, scope: Scope) -> bool:
-        try:
-            origin = urlsplit(self._own_origin or self._origin_of(scope))
-            host = origin.hostname or ""
-        except ValueError:  # a Host header that is none
-            return False
-        # Never for this machine's own name: every other project on it would be held to https.
-        if host in _LOCAL_HOSTS or host.endswith(".localhost"):
-            return False
-        return self._https or origin.scheme == "https"
+@lru_cache(_ORIGINS_REMEMBERED)
+def _is_https(origin: str, *, always: bool) -> bool:
+    """Whether users come to `origin` over https; `always`: whatever it says, but here at home."""
+    try:
+        parsed = urlsplit(origin)
+        host = parsed.hostname or ""
+    except ValueError:  # a Host header that is none
+        return False
+    # Never for this machine's own name: every other project on it would be held to https.
+    if host in _LOCAL_HOSTS or host.endswith(".localhost"):
+        return False
+    return always or parsed.scheme == "https"

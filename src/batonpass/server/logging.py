@@ -10,8 +10,8 @@ import logging
 import re
 import unicodedata
 from collections.abc import MutableMapping
+from secrets import token_hex
 from typing import Any, Literal
-from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +29,7 @@ _ROW = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
+_REQUEST_ID_BYTES = 16
 _NOISY = ("uvicorn.access", "alembic", "asyncio")
 
 Event = MutableMapping[str, Any]
@@ -46,10 +47,7 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = header(scope, b"x-request-id") or ""
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
-        scope = {**scope, "state": {**scope.get("state", {}), "request_id": request_id}}
-        line = (b"x-request-id", request_id.encode())
+        scope, line = identified(scope)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -57,6 +55,14 @@ class RequestIds:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+
+def identified(scope: Scope) -> tuple[Scope, tuple[bytes, bytes]]:
+    """Return the scope with the request's id in its state, and the header that answers with it."""
+    given = header(scope, b"x-request-id") or ""
+    request_id = given if _REQUEST_ID.fullmatch(given) else token_hex(_REQUEST_ID_BYTES)
+    scope = {**scope, "state": {**scope.get("state", {}), "request_id": request_id}}
+    return scope, (b"x-request-id", request_id.encode())
 
 
 def configure(log_format: Literal["console", "json"]) -> None:

@@ -8,6 +8,7 @@ Source: docs/security.md, S-THR-4; ASVS 5.0 V4.1.3, V15.3.4.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -17,6 +18,7 @@ from batonpass.http.edge import peer_address, request_origin
 from batonpass.server.settings import Network
 
 _MAX_HOPS: Final = 100
+_PEERS_REMEMBERED: Final = 4096
 _SCHEMES: Final = frozenset({"http", "https"})
 _HOST: Final = re.compile(r"[a-z0-9._-]+(:\d{1,5})?|\[[0-9a-f:.]+\](:\d{1,5})?", re.IGNORECASE)
 _WITH_PORT: Final = re.compile(r"\[(?P<v6>.+)\](:\d+)?|(?P<v4>[\d.]+):\d+", re.ASCII)
@@ -30,11 +32,12 @@ class Proxies:
     def __init__(self, trusted: Sequence[Network]) -> None:
         """Take the proxies' networks."""
         self._trusted = tuple(trusted)
+        self._is_peer_trusted = lru_cache(_PEERS_REMEMBERED)(self._ask_networks)
 
     def address_of(self, scope: Scope) -> str | None:
         """Return the client's address."""
         peer = peer_address(scope)
-        if not self._is_trusted(_address(peer)):
+        if not self._is_peer_trusted(peer):
             return peer
         nearest = peer
         for hop in reversed(_listed(scope, b"x-forwarded-for")[-_MAX_HOPS:]):
@@ -52,7 +55,7 @@ class Proxies:
         Of several values the last: the nearest proxy wrote it, a client may have written the first.
         """
         seen = request_origin(scope)
-        if not self._is_trusted(_address(peer_address(scope))):
+        if not self._is_peer_trusted(peer_address(scope)):
             return seen
         scheme, _, host = seen.partition("://")
         said_scheme = _last(scope, b"x-forwarded-proto").lower()
@@ -63,6 +66,9 @@ class Proxies:
                 said_host if _HOST.fullmatch(said_host) else host,
             )
         )
+
+    def _ask_networks(self, peer: str | None) -> bool:
+        return self._is_trusted(_address(peer))
 
     def _is_trusted(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._trusted)

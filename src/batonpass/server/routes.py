@@ -142,7 +142,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
     )
     async def confirm(form: PasswordAgain, request: Request, found: Signed) -> Response:
         answer = await accounts.confirm(found, form.password, edge.visit(request.scope))
-        return token_answer(edge, request.scope, answer)
+        return token_answer(edge.cookies(request.scope), answer)
 
     @router.post(
         "/password",
@@ -154,7 +154,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         answer = await accounts.change_password(
             found, form.current_password, form.new_password, edge.visit(request.scope)
         )
-        return token_answer(edge, request.scope, answer)
+        return token_answer(edge.cookies(request.scope), answer)
 
     return router
 

@@ -8,7 +8,7 @@ token is still good.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -19,9 +19,11 @@ from sqlalchemy import Connection
 from batonpass.clock import Clock
 from batonpass.errors import InternalError, StoreUnavailableError
 from batonpass.events import EventName, SecurityEvent
+from batonpass.refresh_tokens import RefreshToken
 from batonpass.storage.engine import Database, RowLockedError, reason_of
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
 from batonpass.storage.store import Store
+from batonpass.storage.swaps import Swaps
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,10 @@ class GroupCommit:
         self, database: Database, store: Store, bench: Bench, clock: Clock, on_commit: OnCommit
     ) -> None:
         """Take what a transaction needs, and whom to tell what it changed."""
-        self._transaction = Transaction(database, store, bench, clock)
+        swaps = None
+        if Swaps.serves(database.engine):
+            swaps = Swaps(database, store.tables, bench.successor_keys[0], bench.policy)
+        self._transaction = Transaction(database, store, bench, clock, swaps)
         self._on_commit = on_commit
         # A test client makes a new event loop per call: a writer belongs to its loop.
         self._writers: WeakKeyDictionary[asyncio.AbstractEventLoop, _Writer] = WeakKeyDictionary()
@@ -84,6 +89,15 @@ class Transaction:
     store: Store
     bench: Bench
     clock: Clock
+    swaps: Swaps | None = None
+
+    async def swap(
+        self, requests: Sequence[Request], lock_wait_ms: int
+    ) -> Mapping[RefreshToken, Outcome]:
+        """Rotate what needs no judging; whatever is not in the answer is as it was."""
+        if self.swaps is None:
+            return {}
+        return await self.swaps.rotate(requests, self.clock.now(), lock_wait_ms)
 
     async def run(
         self, requests: Sequence[Request], lock_wait_ms: int
@@ -219,6 +233,11 @@ class _Writer:
     async def _answer(self, waiting: list[Waiting], lock_wait_ms: int) -> None:
         if not waiting:
             return
+        rotated = await self._transaction.swap([request for request, _ in waiting], lock_wait_ms)
+        if rotated:
+            waiting = _answer_those(waiting, rotated)
+            if not waiting:
+                return
         requests = [request for request, _ in waiting]
         outcomes, changes = await self._transaction.run(requests, lock_wait_ms)
         self._on_commit(changes)
@@ -230,6 +249,21 @@ class _Writer:
 def _still_there(batch: list[_Place]) -> list[Waiting]:
     """Leave out who went away before anything was spent for them."""
     return [one for place in batch for one in place.waiting if not one[1].done()]
+
+
+def _answer_those(
+    waiting: list[Waiting], outcomes: Mapping[RefreshToken, Outcome]
+) -> list[Waiting]:
+    """Answer whom `outcomes` knows; return the others."""
+    others = []
+    for one in waiting:
+        request, future = one
+        outcome = outcomes.get(request.token)
+        if outcome is None:
+            others.append(one)
+        elif not future.done():
+            future.set_result(outcome)
+    return others
 
 
 def _fail(waiting: list[Waiting], error: Exception) -> None:

@@ -8,10 +8,10 @@ more.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
     StatementError,
 )
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from batonpass.errors import ConfigurationError, StoreUnavailableError
@@ -88,7 +88,8 @@ class Database:
             StoreUnavailableError: The database cannot be reached, or is not answering.
             RowLockedError: A row stayed locked longer than the transaction's `lock_timeout`.
         """
-        return await self._wait_for(_Transaction(work, takes_write_lock=self.dialect == "sqlite"))
+        transaction = _Transaction(work, takes_write_lock=self.dialect == "sqlite")
+        return await self._wait_for(self._run(transaction))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that only reads.
@@ -96,7 +97,18 @@ class Database:
         Raises:
             StoreUnavailableError: The database cannot be reached, or is not answering.
         """
-        return await self._wait_for(_Transaction(work, reads_only=True))
+        return await self._wait_for(self._run(_Transaction(work, reads_only=True)))
+
+    async def run_alone(self, statement: str, *arguments: object) -> list[Sequence[Any]]:
+        """Run one statement that is a transaction by itself; on asyncpg only.
+
+        It is never tried again: where its answer is lost, nobody knows whether it was committed.
+
+        Raises:
+            StoreUnavailableError: The database cannot be reached, or is not answering.
+            RowLockedError: A row stayed locked longer than the `lock_timeout` that it set.
+        """
+        return await self._wait_for(self._run_alone(statement, arguments))
 
     async def aclose(self) -> None:
         """Let what was begun come to its end, and the threads go; the next use starts others."""
@@ -118,9 +130,9 @@ class Database:
             return writers, writers
         return writers, ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
 
-    async def _wait_for(self, transaction: "_Transaction[T]") -> T:
+    async def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         # A task of its own: whoever asked may go or lose patience, what was begun is finished.
-        task = asyncio.ensure_future(self._run(transaction))
+        task = asyncio.ensure_future(work)
         self._under_way.add(task)
         task.add_done_callback(self._finished)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
@@ -154,6 +166,23 @@ class Database:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(threads, _in_thread, self.engine, transaction)
 
+    async def _run_alone(
+        self, statement: str, arguments: tuple[object, ...]
+    ) -> list[Sequence[Any]]:
+        assert isinstance(self.engine, AsyncEngine)  # noqa: S101 - whoever has asyncpg has one
+        try:
+            async with self.engine.connect() as connection:
+                driver = await _driver_connection(connection)
+                try:
+                    rows: list[Sequence[Any]] = await driver.fetch(statement, *arguments)
+                except Exception:
+                    if driver.is_closed():  # SQLAlchemy has not seen it
+                        await connection.invalidate()
+                    raise
+                return rows
+        except Exception as error:  # noqa: BLE001 - raised on, or translated
+            _raise_translated(error)
+
     @asynccontextmanager
     async def _turn(self, transaction: "_Transaction[T]") -> AsyncIterator[None]:
         """Wait for SQLite's one writer, or for the one connection that all share."""
@@ -163,6 +192,15 @@ class Database:
         loop = asyncio.get_running_loop()
         async with self._turns.setdefault(loop, asyncio.Lock()):
             yield
+
+
+async def _driver_connection(connection: AsyncConnection) -> Any:  # asyncpg carries no types
+    """Return asyncpg's own connection; one that was closed while it lay in the pool is replaced."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    if driver.is_closed():
+        await connection.invalidate()
+        driver = (await connection.get_raw_connection()).driver_connection
+    return driver
 
 
 def _in_thread(engine: Engine, transaction: "_Transaction[T]") -> T:

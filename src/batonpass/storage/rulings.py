@@ -17,7 +17,7 @@ from batonpass.family import Ending, Presented, Ruling, Verdict
 from batonpass.origins import Origin
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import NONCE_BYTES, RefreshToken, derive_successor, digest
-from batonpass.storage.store import Locked, Rotation, StoredFamily
+from batonpass.storage.store import Grant, Locked, Rotation, StoredFamily
 
 _EVENT_OF_ENDING = {
     Ending.REFRESH_TOKEN_REUSED: EventName.REFRESH_TOKEN_REUSED,
@@ -50,13 +50,15 @@ class Outcome:
 
     Attributes:
         ruling: What the rules said.
-        stored: The family after it; None: unknown.
-        successor: The token to answer with, for `rotate`, `repeat` and `recover`.
+        grant: What the answer tells of the family, for `rotate`, `repeat` and `recover`.
+        successor: The token to answer with, likewise.
+        ended_reason: Why the family has ended; None: it lives, or is unknown.
     """
 
     ruling: Ruling
-    stored: StoredFamily | None
+    grant: Grant | None = None
     successor: RefreshToken | None = field(default=None, repr=False)
+    ended_reason: Ending | None = None
 
 
 @dataclass(slots=True)
@@ -97,16 +99,18 @@ class Bench:
         token = request.token
         stored = changes.families.get(token.family_id) or locked.families.get(token.family_id)
         if stored is None:
-            return Outcome(Ruling(Verdict.EXPIRED), None)
+            return Outcome(Ruling(Verdict.EXPIRED))
         presented, candidate = self._present(token, stored.family)
         ruling = rules.judge(stored.family, presented, policy, request.arrived)
         if ruling.verdict is Verdict.REPEAT:
             note_elsewhere(changes, request, stored, now)
-            return Outcome(ruling, stored, _token(token, stored.family.generation, candidate))
+            successor = _token(token, stored.family.generation, candidate)
+            return Outcome(ruling, stored.grant, successor)
         if ruling.ends is not None:
-            return Outcome(ruling, _end(changes, request, stored, ruling.ends, now))
+            _end(changes, request, stored, ruling.ends, now)
+            return Outcome(ruling, ended_reason=ruling.ends)
         if ruling.verdict not in (Verdict.ROTATE, Verdict.RECOVER):
-            return Outcome(ruling, stored)
+            return Outcome(ruling, ended_reason=stored.family.ended_reason)
 
         nonce = secrets.token_bytes(NONCE_BYTES)
         secret = derive_successor(self.successor_keys[0], token, nonce)
@@ -123,7 +127,7 @@ class Bench:
             changes.rotations.append(
                 Rotation(moved.id, moved.generation, now, kind, request.origin)
             )
-        return Outcome(ruling, after, _token(token, moved.generation, secret))
+        return Outcome(ruling, after.grant, _token(token, moved.generation, secret))
 
     def _present(self, token: RefreshToken, family: rules.Family) -> tuple[Presented, bytes]:
         """Put a token as the rules see it, with the successor that it derives (b"": none).
@@ -149,12 +153,11 @@ def note_elsewhere(changes: Changes, request: Request, stored: StoredFamily, now
 
 def _end(
     changes: Changes, request: Request, stored: StoredFamily, reason: Ending, now: datetime
-) -> StoredFamily:
-    after = replace(stored, family=rules.end(stored.family, reason, now))
-    changes.families[after.family.id] = after
-    changes.ended.append((after.family.id, reason))
+) -> None:
+    family_id = stored.family.id
+    changes.families[family_id] = replace(stored, family=rules.end(stored.family, reason, now))
+    changes.ended.append((family_id, reason))
     changes.events.append(_event(_EVENT_OF_ENDING[reason], request, stored, now))
-    return after
 
 
 def _event(name: EventName, request: Request, stored: StoredFamily, now: datetime) -> SecurityEvent:

@@ -7,7 +7,7 @@ id order, or two transactions that met in another order would deadlock.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -41,6 +41,32 @@ _META_ROW = 1
 _ROTATION_LOCK = 0x6B657973  # "keys": in PostgreSQL's one number space of advisory locks
 
 
+class Grant(NamedTuple):
+    """What a token answer tells of its family; a tuple, since a refresh makes little else.
+
+    Attributes:
+        family_id: The session.
+        user_id: Whose it is, as the users table has its key.
+        generation: The current token's.
+        rotated_at: When that was made: the idle limit counts from here.
+        expires_at: The absolute limit.
+        auth_time: When the password was last given.
+        transport: How the family's tokens travel.
+        persistent: "Keep me signed in".
+        claims: What the app adds to the access tokens.
+    """
+
+    family_id: UUID
+    user_id: Any  # the app's own key type
+    generation: int
+    rotated_at: datetime
+    expires_at: datetime
+    auth_time: datetime
+    transport: Transport
+    persistent: bool
+    claims: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFamily:
     """A family and what stands beside it in its row.
@@ -64,6 +90,22 @@ class StoredFamily:
     auth_time: datetime
     claims: Mapping[str, Any] | None
     origin: Origin
+
+    @property
+    def grant(self) -> Grant:
+        """What an answer with the current token tells."""
+        family = self.family
+        return Grant(
+            family.id,
+            self.user_id,
+            family.generation,
+            family.rotated_at,
+            family.expires_at,
+            self.auth_time,
+            self.transport,
+            self.persistent,
+            self.claims,
+        )
 
 
 @dataclass(frozen=True, slots=True)
