@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine, event, select, text
@@ -24,17 +25,31 @@ async def house(database_url: str) -> AsyncIterator[House]:
 
 
 class Statements:
-    """Counts what an engine is told, by the first word."""
+    """Notes what the database is told, by the first word: at the driver, whoever speaks to it."""
 
     def __init__(self, house: House) -> None:
         self.seen: list[str] = []
         engine = house.database.engine
         sync = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
-        event.listen(sync, "before_cursor_execute", self._note)
-        event.listen(sync, "commit", lambda _connection: self.seen.append("COMMIT"))
+        self._listened: set[int] = set()
+        event.listen(sync, "checkout", self._listen)
 
-    def _note(self, *arguments: object) -> None:
-        self.seen.append(str(arguments[2]).split()[0].upper())
+    def _listen(self, connection: Any, *_: object) -> None:
+        driver = getattr(connection, "driver_connection", connection)
+        if id(driver) in self._listened:
+            return
+        self._listened.add(id(driver))
+        if hasattr(driver, "set_trace_callback"):
+            driver.set_trace_callback(self._note)
+        else:
+            driver.add_query_logger(lambda logged: self._note(logged.query))
+
+    def _note(self, statement: str) -> None:
+        word = statement.split(maxsplit=1)[0].upper().rstrip(";")
+        if word == "WITH":  # a swap: an update that is a transaction by itself
+            self.seen += ["UPDATE", "COMMIT"]
+        else:
+            self.seen.append(word)
 
 
 async def poison(house: House, tab: Tab) -> None:
