@@ -51,6 +51,7 @@ from batonpass.storage.batching import LOCK_WAIT_ALONE_MS, GroupCommit
 from batonpass.storage.engine import Database
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
 from batonpass.storage.store import Grant, Locked, Rotation, Store, StoredFamily
+from batonpass.verified_tokens import VerifiedTokens
 
 logger = logging.getLogger(__name__)
 security_log = logging.getLogger("batonpass.security")
@@ -138,6 +139,7 @@ class AuthService:
             database, store, access_tokens.ring, clock, policy.access_token_lifetime
         )
         self._keys = keys
+        self._verified = VerifiedTokens(access_tokens)
         self._group_commit = GroupCommit(
             database, store, Bench(keys.successor, policy), clock, self._after_commit
         )
@@ -324,7 +326,7 @@ class AuthService:
         """
         await self._know_the_keys()
         now = self.clock.now()
-        claims = self.access_tokens.verify(token, now)
+        claims = self._verified.verify(token, now)
         ended = await self.revocations.check(claims.family_id)
         if ended is not None:
             raise SessionRevokedError(reason=ended.value)

@@ -307,6 +307,7 @@ class KeyRing:
             raise ConfigurationError(msg)
         self.algorithm: Algorithm = algorithm
         self._secrets = tuple(secrets)
+        self.declarations = 0  # how often `declare` has changed what counts
         self._derived: dict[tuple[int, int], SigningKey] = {}
         self._held = self._hold([every] * len(self._secrets))
 
@@ -318,6 +319,7 @@ class KeyRing:
         """
         ours, unknown = self._sort(declared)
         self._held = self._hold([[one.period for one in rows] or _FIRST_PERIOD for rows in ours])
+        self.declarations += 1
         return tuple(unknown)
 
     def issuing(self, now: datetime) -> SigningKey:

@@ -40,7 +40,7 @@ from batonpass.errors import (
 )
 from batonpass.http.answers import refusal
 from batonpass.http.csrf import serialised
-from batonpass.http.dependencies import bearer_scheme, claims_of, fresh_claims_of
+from batonpass.http.dependencies import VerifiedClaims, bearer_scheme, fresh_claims_of
 from batonpass.http.edge import AddressOf, Edge, OriginOf, peer_address, request_origin
 from batonpass.http.gate import Gate
 from batonpass.http.routes import (
@@ -164,7 +164,7 @@ class Batonpass(Generic[UserT]):
         self._authenticate: Callable[..., Any] | None = None
         self._is_installed = False
         self.scheme = bearer_scheme(prefix)
-        self.claims = claims_of(self.service, self.scheme)
+        self.claims = VerifiedClaims(self.service, self.scheme)
         self.fresh = fresh_claims_of(self.service, self.claims)
         self.user = self._make_user_dependency()
 
