@@ -54,14 +54,15 @@ class Gate:
             await self.app(scope, receive, send)
             return
         path = self.edge.path(scope)
+        shown = scope
         if path not in self._cookie_readers:
             cookies = self.edge.cookies(scope)
-            scope = {**scope, "headers": cookies.hide(scope["headers"])}
+            shown = {**scope, "headers": cookies.hide(scope["headers"])}
         if scope["type"] == "websocket" or not path.startswith(self._ours):
-            await self.app(scope, receive, send)
+            await self.app(shown, receive, send)
             return
         try:
-            self._check_head(scope)
+            self._check_head(scope)  # as it came: what is hidden weighs, and says "a browser"
             body = await _read_body(scope, receive)
         except ClientGoneError:
             return
@@ -72,7 +73,7 @@ class Gate:
             response = await refresh(self.edge, scope, body)
             await response(scope, receive, send)
             return
-        await self.app(scope, _Replay(body, receive), _no_store(send))
+        await self.app(shown, _Replay(body, receive), _no_store(send))
 
     def _check_head(self, scope: Scope) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
