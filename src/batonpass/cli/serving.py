@@ -20,6 +20,9 @@ from batonpass.server.settings import Settings, load_settings, require_safe
 
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
+# A worker is silent while it imports us: 2 s of computing, 10 on a busy machine. Uvicorn's 5 s kill
+# it then, and the next one, for ever: the server never comes up.
+WORKER_SILENT_SECONDS = 60
 KEEP_ALIVE_SECONDS = 65  # longer than the 60 s of the usual load balancer in front
 
 
@@ -52,6 +55,7 @@ def serve(
             proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_worker_healthcheck=WORKER_SILENT_SECONDS,
             backlog=BACKLOG,
         )
 
