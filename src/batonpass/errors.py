@@ -231,6 +231,14 @@ class InvalidRequestError(BatonpassError):
     detail = "The request is not what this route takes."
 
 
+class MalformedRequestError(BatonpassError):
+    """What came is not HTTP, or could be read in two ways: no route has seen it."""
+
+    status = 400
+    code = "malformed_request"
+    detail = "This is no valid HTTP request."
+
+
 class NotFoundError(BatonpassError):
     """There is nothing here, or it is somebody else's."""
 

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from batonpass.cli import sessions
 from tests.support.servers import PASSWORD, SECRET_KEY, a_server
 
 EMAIL = "ada@example.com"
@@ -38,7 +41,8 @@ class Shell:
             input=stdin,
             env={**kept, "BATONPASS_SECRET_KEY": SECRET_KEY, "COLUMNS": "200", **ours},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=60,
             check=False,
         )
@@ -62,6 +66,16 @@ def test_without_a_database_each_command_says_what_to_run_and_makes_none(shell: 
 
 def test_a_database_out_of_reach_is_one_line(shell: Shell) -> None:
     code, out, err = shell("users", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+
+    assert (code, out) == (1, "")
+    assert err == "batonpass: The database of BATONPASS_DATABASE_URL cannot be reached.\n"
+
+
+@pytest.mark.parametrize("words", [("migrate",), ("users", "list"), ("purge",)], ids=" ".join)
+def test_a_file_that_is_no_database_is_one_line(shell: Shell, words: tuple[str, ...]) -> None:
+    (shell.folder / "batonpass.db").write_bytes(b"anything else" * 100)
+
+    code, out, err = shell(*words)
 
     assert (code, out) == (1, "")
     assert err == "batonpass: The database of BATONPASS_DATABASE_URL cannot be reached.\n"
@@ -122,6 +136,54 @@ def test_which_sessions_to_revoke_must_be_said(shell: Shell) -> None:
     assert shell("sessions", "revoke", "--all", "--user", EMAIL)[0] == 1
 
 
+@pytest.mark.parametrize("words", [
+    ("nonsense",),
+    ("users", "add"),
+    ("users", "add", EMAIL, "--password", PASSWORD),
+    ("serve", "--port", "abc"),
+    ("serve", "--workers", "0"),
+    ("sessions", "revoke", "--before", "yesterday"),
+], ids=" ".join)  # fmt: skip
+def test_a_word_that_no_command_knows_is_one_line(shell: Shell, words: tuple[str, ...]) -> None:
+    code, out, err = shell(*words)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("batonpass: ")
+    assert err.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_one_line(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+
+        code, out, err = shell("serve", "--port", port)
+
+    assert (code, out) == (1, "")
+    assert err.startswith(f"batonpass: Cannot listen on 127.0.0.1, port {port}: ")
+    assert err.count("\n") == 1
+
+
+def test_a_password_that_is_no_text_is_one_line(shell: Shell) -> None:
+    shell("migrate")
+
+    code, out, err = shell("users", "add", EMAIL, stdin=PASSWORD + "\udcff\n")
+
+    assert (code, out, err) == (1, "", "batonpass: The password on stdin is not UTF-8.\n")
+
+
+@pytest.mark.parametrize("moment", [
+    "2026-01-31", "2026-01-31 12:00:00", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00.123456Z",
+    "2026-01-31T12:00:00.123+00:00", "2026-01-31T14:00:00+02:00",
+])  # fmt: skip
+def test_a_time_is_read_as_listings_print_it(moment: str) -> None:
+    expected = datetime(2026, 1, 31, 0 if len(moment) == 10 else 12, tzinfo=UTC)
+
+    read = sessions.moment(moment)
+
+    assert read.replace(microsecond=0) == expected
+    assert read.utcoffset() == timedelta(0)
+
+
 def test_openapi_prints_both_security_schemes(shell: Shell) -> None:
     code, out, _ = shell("openapi")
 
@@ -140,6 +202,13 @@ def test_help_explains_each_command_and_a_wrong_word_is_an_error(shell: Shell) -
     for name in ("serve", "openapi", "migrate", "doctor", "purge", "users", "sessions", "keys"):
         assert any(name in line and len(line.split()) > 3 for line in out.splitlines()), name
     assert shell("nonsense")[0] == 2
+
+
+def test_a_noun_alone_shows_its_help(shell: Shell) -> None:
+    code, out, err = shell("users")
+
+    assert (code, err) == (2, "")
+    assert "set-password" in out
 
 
 @pytest.mark.parametrize(("setting", "value"), [

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import uvicorn
 
+from batonpass.cli import serving
 from batonpass.server import migrations
 from tests.cli.test_cli import Shell
 from tests.support.postgres import PostgresServer, fresh_database
@@ -127,3 +129,16 @@ def test_s_ops_2_several_workers_on_sqlite_are_told_at_the_start(tmp_path: Path)
     said = Shell(tmp_path)("doctor", "--workers", "2")
 
     assert "note    BATONPASS_DATABASE_URL: is SQLite, which 2 workers would share" in said[1]
+
+
+def test_a_worker_is_given_time_to_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn kills one that is silent for 5 s; importing us takes longer on a busy machine."""
+    given: dict[str, object] = {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(uvicorn, "run", lambda _app, **options: given.update(options))
+
+    serving.serve(port=0, workers=2)
+
+    assert given["workers"] == 2
+    assert given["timeout_worker_healthcheck"] == serving.WORKER_SILENT_SECONDS
+    assert serving.WORKER_SILENT_SECONDS >= 60

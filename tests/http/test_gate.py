@@ -271,6 +271,14 @@ async def test_a_head_over_16_kib_is_refused(server: Server) -> None:
     assert refusal(answer) == (431, "headers_too_large")
 
 
+async def test_a_cookie_that_is_hidden_from_a_route_still_weighs(server: Server) -> None:
+    cookie = {"cookie": "refresh_token=" + "y" * 16 * 1024}
+
+    answer = await server.somebody().get("/auth/me", headers=cookie)
+
+    assert refusal(answer) == (431, "headers_too_large")
+
+
 @pytest.mark.parametrize("length", ["abc", "-1", "9" * 5000, "\xb2"])
 async def test_a_length_that_is_no_number_is_no_fault(server: Server, length: str) -> None:
     headers = [(b"content-length", length.encode("latin-1"))]

@@ -4,6 +4,7 @@ Nothing goes between here: what httpx would put right is written by hand.
 A14, A32, S-CSRF-6, S-OPS-3.
 """
 
+import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -254,6 +255,34 @@ def test_a14_what_never_ends_is_not_kept(server: ServerProcess, what: str) -> No
         assert process.memory_info().rss - before < 16 * MIB
 
     assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+REFUSED_BELOW_THE_APP = {
+    "a cookie without an end": (b"POST /auth/refresh HTTP/1.1\r\nCookie: a=" + b"b" * 100_000, 431),
+    "a control byte in a cookie": (b"POST /auth/refresh HTTP/1.1\r\nCookie: a=\0\r\n\r\n", 400),
+    "a method of nobody's": (b"FOO /auth/token HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "no HTTP at all": (b"\x16\x03\x01\r\n\r\n", 400),
+}
+CODES = {400: "malformed_request", 431: "headers_too_large"}
+
+
+@pytest.mark.parametrize("what", REFUSED_BELOW_THE_APP)
+def test_what_no_route_has_seen_is_refused_in_the_documented_shape(
+    server: ServerProcess, what: str
+) -> None:
+    sent, status = REFUSED_BELOW_THE_APP[what]
+
+    with socket.create_connection((HOST, server.port), timeout=10) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        content = json.loads(answer.read())
+
+    assert (answer.status, content["code"]) == (status, CODES[status])
+    assert set(content) == {"detail", "code"}
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["connection"] == "close"
 
 
 def test_a_long_head_before_the_end_is_read(server: ServerProcess) -> None:

@@ -120,6 +120,14 @@ async def test_a_server_whose_tables_are_of_another_version_is_alive_and_not_rea
     assert int(after.headers["retry-after"]) >= 1
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_a_monitor_may_ask_by_head(sqlite_url: str, path: str) -> None:
+    async with a_server(sqlite_url, users=()) as server:
+        answer = await server.somebody().head(path)
+
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "15")
+
+
 def test_confirming_by_mail_needs_a_mail_server(sqlite_url: str) -> None:
     silent = settings_of(sqlite_url).model_copy(update={"registration": "confirm"})
 

@@ -271,3 +271,18 @@ async def test_what_routing_itself_refuses_is_of_the_same_shape(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert set(answer.json()) == {"detail", "code"}
     assert ("allow" in answer.headers) is (status == 405)
+
+
+@pytest.mark.parametrize(("path", "methods"), [
+    ("/auth/sessions", "GET, DELETE"),
+    ("/auth/sessions/x", "GET, DELETE"),
+    ("/auth/me", "GET"),
+    ("/auth/token", "POST"),
+    ("/login", "GET, HEAD"),
+])  # fmt: skip
+async def test_what_is_not_allowed_names_all_that_is(scene: Scene, path: str, methods: str) -> None:
+    """RFC 9110 §15.5.6; Starlette names the methods of a path's first route only."""
+    answer = await scene.client.put(path)
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == methods

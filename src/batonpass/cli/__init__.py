@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -26,11 +27,21 @@ app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one clear line and exit code 1."""
+    """Run the command line; whatever it cannot do is one clear line, and no exit code 0."""
     # What the log would say of it, the error's sentence says; `serve` sets up a log of its own.
     logging.getLogger("batonpass.storage").addHandler(logging.NullHandler())
     try:
-        app()
+        code = app(standalone_mode=False)  # else a mistake is told in a box of six lines
     except BatonpassError as error:
-        sys.stderr.write(f"batonpass: {error.detail}\n")
-        sys.exit(1)
+        _refuse(error.detail, 1)
+    except typer.TyperException as error:
+        _refuse(error.format_message(), error.exit_code)
+    except typer.Abort:
+        _refuse("Nothing was done.", 1)
+    sys.exit(code)
+
+
+def _refuse(sentence: str, code: int) -> NoReturn:
+    if sentence:  # a noun alone, `batonpass users`, has shown its help
+        sys.stderr.write(f"batonpass: {sentence}\n")
+    sys.exit(code)

@@ -1,6 +1,7 @@
 """`batonpass serve | openapi`."""
 
 import json
+import socket
 import sys
 from contextlib import nullcontext
 from typing import Annotated
@@ -19,6 +20,9 @@ from batonpass.server.settings import Settings, load_settings, require_safe
 
 GRACEFUL_SECONDS = 10
 BACKLOG = 2048
+# A worker is silent while it imports us: 2 s of computing, 10 on a busy machine. Uvicorn's 5 s kill
+# it then, and the next one, for ever: the server never comes up.
+WORKER_SILENT_SECONDS = 60
 KEEP_ALIVE_SECONDS = 65  # longer than the 60 s of the usual load balancer in front
 
 
@@ -29,6 +33,7 @@ def serve(
 ) -> None:
     """Serve the API and the web app."""
     settings = load_settings()
+    _require_free(host, port)
     _prepare(settings)
     if (note := several_workers_on_sqlite(settings, workers)) is not None:
         print(f"Note: {note.subject} {note.problem} {note.cure}", file=sys.stderr)
@@ -50,6 +55,7 @@ def serve(
             proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_worker_healthcheck=WORKER_SILENT_SECONDS,
             backlog=BACKLOG,
         )
 
@@ -71,6 +77,24 @@ def _prepare(settings: Settings) -> None:
     if unsafe:
         message = "\n".join(f"{one.subject} {one.problem} {one.cure}" for one in unsafe)
         raise ConfigurationError(message)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Say in one line what uvicorn would say among its log, after ours said that we serve.
+
+    Raises:
+        ConfigurationError: Nobody can listen there.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        message = f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another."
+        raise ConfigurationError(message) from error
 
 
 def _shown(host: str) -> str:

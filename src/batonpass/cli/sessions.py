@@ -19,6 +19,20 @@ from batonpass.storage.store import StoredFamily
 app = typer.Typer(help="Who is signed in where.", no_args_is_help=True)
 
 
+def moment(text: str) -> datetime:
+    """Read a time as listings print it, or shorter; without a zone it is UTC.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text[:64]!r} is no time: write for instance 2026-01-31T12:00:00Z."
+        raise typer.BadParameter(message) from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
 @app.command(name="list")
 def list_sessions(
     user: Annotated[str | None, typer.Option(help="Only this user's, by e-mail.")] = None,
@@ -57,7 +71,12 @@ def revoke(
     user: Annotated[str | None, typer.Option(help="End all sessions of this user.")] = None,
     everybody: Annotated[bool, typer.Option("--all", help="End everybody's sessions.")] = False,
     before: Annotated[
-        datetime | None, typer.Option(help="End everybody's that were begun before (UTC).")
+        datetime | None,
+        typer.Option(
+            parser=moment,
+            metavar="TIME",
+            help="End everybody's that were begun before (ISO 8601; UTC where it says no zone).",
+        ),
     ] = None,
 ) -> None:
     """End one session, all of a user, or everybody's; within 2 s on every process."""
@@ -77,11 +96,10 @@ def revoke(
                 raise NotFoundError(_no_session(session_id))
             await auth.service.revoke_session(stored.user_id, family_id, VISIT)
             return "Session ended."
-        moment = None if before is None else before.replace(tzinfo=UTC)
-        if moment is not None and moment > auth.clock.now():  # logins to come would be over too
-            message = f"{before} is in the future (UTC): nobody could log in until then."
+        if before is not None and before > auth.clock.now():  # logins to come would be over too
+            message = f"{before} is in the future: nobody could log in until then."
             raise InvalidRequestError(message)
-        await auth.service.end_everything(VISIT, begun_before=moment)
+        await auth.service.end_everything(VISIT, begun_before=before)
         return "Every session from before that moment has ended."
 
     print(run(deed))

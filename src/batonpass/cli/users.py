@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from batonpass.cli.context import VISIT, AsJson, Row, print_rows, run
-from batonpass.errors import NotFoundError
+from batonpass.errors import InvalidRequestError, NotFoundError
 from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending
 from batonpass.plugin import Batonpass
@@ -154,7 +154,11 @@ def _note(auth: Batonpass[User], connection: Connection, name: EventName, user: 
 def _ask_password() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        message = "The password on stdin is not UTF-8."
+        raise InvalidRequestError(message) from error
 
 
 def _hash(password: str) -> str:

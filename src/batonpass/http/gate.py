@@ -58,19 +58,21 @@ class Gate:
         if path == self._refresh_path and scope["type"] == "http" and scope["method"] == "POST":
             await answer_refresh(self.edge, scope, receive, send)
             return
+        shown = scope
         if path not in self._cookie_readers:
-            scope = {**scope, "headers": CookiePolicy.hide(scope["headers"])}
+            shown = {**scope, "headers": CookiePolicy.hide(scope["headers"])}
         if scope["type"] == "websocket" or not path.startswith(self._ours):
-            await self.app(scope, receive, send)
+            await self.app(shown, receive, send)
             return
         try:
+            # As it came: what is hidden weighs, and says "a browser".
             body = await _admit(self.edge, scope, receive, self.edge.origin_of(scope))
         except ClientGoneError:
             return
         except BatonpassError as error:
             await refusal(error)(scope, receive, send)
             return
-        await self.app(scope, _Replay(body, receive), _no_store(send))
+        await self.app(shown, _Replay(body, receive), _no_store(send))
 
 
 async def answer_refresh(edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,22 +7,17 @@ it is read piece by piece, and nobody reads further than the gate allows.
 Source: docs/security.md, S-OPS-3; ASVS 5.0 V15.2.2.
 """
 
+from http import HTTPStatus
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Above what the gate refuses in words (16 KiB under /auth): here nobody is left to read an answer.
+from batonpass.errors import BatonpassError, HeadersTooLargeError, MalformedRequestError
+from batonpass.http.answers import refusal
+
+# Above what the gate refuses (16 KiB under /auth): here the connection ends as well.
 MAX_HEAD_BYTES: Final = 64 * 1024
 _PIECE_BYTES: Final = 16 * 1024
-_TOO_LARGE: Final = b"\r\n".join(
-    (
-        b"HTTP/1.1 431 Request Header Fields Too Large",
-        b"Content-Length: 0",
-        b"Connection: close",
-        b"",
-        b"",
-    )
-)
 
 
 class Connection(HttpToolsProtocol):
@@ -39,9 +34,12 @@ class Connection(HttpToolsProtocol):
             if self.transport.is_closing() or self.transport.get_protocol() is not self:
                 return
             if self._kept > MAX_HEAD_BYTES:
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+                self._hang_up(HeadersTooLargeError())
                 return
+
+    def send_400_response(self, _msg: str) -> None:
+        """Refuse what the parser cannot read, as every other refusal looks."""
+        self._hang_up(MalformedRequestError())
 
     def on_headers_complete(self) -> None:
         """Begin anew: a body follows, or the next head."""
@@ -57,3 +55,12 @@ class Connection(HttpToolsProtocol):
         """Begin anew: trailers are over as well."""
         self._kept = 0
         super().on_message_complete()
+
+    def _hang_up(self, error: BatonpassError) -> None:
+        """Answer below the app, which never hears of the request, and close."""
+        answer = refusal(error)
+        status = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}"
+        headers = (name + b": " + value for name, value in answer.raw_headers)
+        head = (status.encode(), *headers, b"connection: close", b"", b"")
+        self.transport.write(b"\r\n".join(head) + bytes(answer.body))
+        self.transport.close()

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batonpass.errors import (
@@ -23,6 +24,7 @@ from batonpass.http.answers import refusal
 
 logger = logging.getLogger(__name__)
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _BY_STATUS: dict[int, type[BatonpassError]] = {404: NotFoundError, 405: MethodNotAllowedError}
 
 
@@ -58,13 +60,27 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_invalid)
 
 
-async def _answer_http_error(_request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):  # Starlette hands over what was registered
         raise error
     kind = _BY_STATUS.get(error.status_code, InvalidRequestError)
     response = refusal(kind())
     response.headers.update(error.headers or {})
+    if kind is MethodNotAllowedError:
+        response.headers["Allow"] = ", ".join(_methods_of(request))
     return response
+
+
+def _methods_of(request: Request) -> list[str]:
+    """List what a path takes: Starlette names the methods of its first route only."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _answer_invalid(_request: Request, error: Exception) -> Response:

@@ -163,10 +163,13 @@ def build_health(ready: Readiness) -> APIRouter:
     """Make the routes that an orchestrator asks."""
     router = APIRouter(tags=["health"], route_class=AuthRoute)
 
+    # Monitors ask by HEAD as well; the schema tells of GET.
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", summary="The process is alive")
     async def healthz() -> Response:
         return JsonResponse({"status": "ok"})
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get(
         "/readyz", summary="The database is reachable and migrated", responses=refusals(503)
     )

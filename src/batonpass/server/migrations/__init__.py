@@ -123,6 +123,8 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, as_only_writer: boo
         with _reaching():
             connection = stack.enter_context(engine.connect())
             connection.exec_driver_sql("BEGIN IMMEDIATE" if as_only_writer else "BEGIN")
+            # A mere BEGIN opens nothing: here it shows whether the file is a database at all.
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
         result = work(connection)
         connection.commit()
         if as_only_writer:
