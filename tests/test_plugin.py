@@ -467,6 +467,20 @@ async def test_the_apps_own_lifespan_goes_around_ours(house: House) -> None:
     assert told == ["begins, feed read: False", "serves, feed read: True", "ends"]
 
 
+async def test_an_app_without_our_tables_says_so_as_it_starts(any_engine: AnyEngine) -> None:
+    auth = a_house(any_engine).plug(table_prefix="bp_")
+    app = FastAPI()
+
+    @auth.authenticate
+    def check(form: Login) -> None: ...
+
+    auth.install(app)
+
+    with pytest.raises(ConfigurationError, match=r"no table 'bp_refresh_tokens': create Batonpass"):
+        async with app.router.lifespan_context(app):
+            pytest.fail("it must not serve")
+
+
 @pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
 def test_an_app_may_be_started_again(sqlite_url: str, driver: str) -> None:
     """As tests do it: each brings the same app up and down, in an event loop of its own."""

@@ -131,7 +131,8 @@ def test_a_missing_program_is_named() -> None:
 
 def test_a_python_that_is_too_old_is_one_sentence(tmp_path: Path) -> None:
     old = tmp_path / "python3"
-    old.write_text("#!/bin/sh\nexit 1\n")  # what `sys.version_info < (3, 11)` makes of an old one
+    # What an old one makes of `sys.version_info < (3, 11)`, and of the question which it is.
+    old.write_text("#!/bin/sh\ncase $2 in *exit*) exit 1 ;; *) printf ', python3 is 3.9' ;; esac\n")
     old.chmod(0o755)
 
     ended = subprocess.run(
@@ -143,7 +144,21 @@ def test_a_python_that_is_too_old_is_one_sentence(tmp_path: Path) -> None:
     )
 
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Batonpass needs Python 3.11 or later")
+    assert ended.stderr.startswith("Batonpass needs Python 3.11 or later (here, python3 is 3.9):")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_no_python_at_all_is_one_sentence(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [ROOT / "tools" / "python", "-m", "tools.setup"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Batonpass needs Python 3.11 or later (here, there is none):")
     assert ended.stderr.count("\n") == 1
 
 

@@ -18,6 +18,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 NODE = ROOT / ".node"  # only where the machine's own Node.js does not do
 STAMPS = VENV / "stamps"
+TICK_SECONDS = 1.0
 LOG = ROOT / "test-artefacts" / "last-step.log"
 
 # What pip and npm say when the network, not the project, is at fault.
@@ -134,6 +135,21 @@ def _read(path: Path) -> str | None:
         return None
 
 
+def _wait(running: subprocess.Popen[bytes], what: str) -> int:
+    """Wait for a command; whoever sits at a terminal sees that it is still at work."""
+    started = time.monotonic()
+    try:
+        while True:
+            try:
+                return running.wait(timeout=TICK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if sys.stdout.isatty():
+                    print(f"\r    {what}: {time.monotonic() - started:.0f} s", end="", flush=True)
+    finally:
+        if sys.stdout.isatty():
+            print("\r\x1b[K", end="", flush=True)
+
+
 def command(*arguments: str | Path, what: str, extra: Mapping[str, str] | None = None) -> None:
     """Run a command of a step quietly; show what it said only where it fails.
 
@@ -148,18 +164,19 @@ def command(*arguments: str | Path, what: str, extra: Mapping[str, str] | None =
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("w") as log:
         try:
-            status = subprocess.run(
+            running = subprocess.Popen(
                 [str(argument) for argument in arguments],
                 cwd=ROOT,
                 env=environment() | dict(extra or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                check=False,
-            ).returncode
+            )
         except FileNotFoundError:
             message = f"{what} needs `{arguments[0]}`, which this machine does not have."
             raise StepError(message) from None
+        with running:
+            status = _wait(running, what)
     if status == 0:
         return
     said = LOG.read_text(errors="replace")

@@ -130,6 +130,18 @@ class Tables:
     rotation_history: Table
     user_key: Column[Any]
 
+    @property
+    def all(self) -> tuple[Table, ...]:
+        """Each of our tables."""
+        return (
+            self.refresh_tokens,
+            self.revocations,
+            self.security_events,
+            self.signing_keys,
+            self.meta,
+            self.rotation_history,
+        )
+
 
 def define(
     metadata: MetaData, user_key: Column[Any], *, prefix: str = "", schema: str | None = None

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hin
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import Connection, Engine, MetaData, Table, select
 from sqlalchemy import inspect as inspect_mapping
+from sqlalchemy import inspect as inspect_tables
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstanceState, Mapper, Session
@@ -262,10 +263,28 @@ class Batonpass(Generic[UserT]):
     # --- the heartbeat -------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Learn what has ended and which keys count: the first request is judged by all of it."""
+        """Learn what has ended and which keys count: the first request is judged by all of it.
+
+        Raises:
+            ConfigurationError: The database is there, but our tables are not.
+        """
         with contextlib.suppress(StoreUnavailableError):  # each request asks again; readyz says so
+            await self._require_tables()
             await self.service.revocations.poll()
             await self.service.signing_keys.poll()
+
+    async def _require_tables(self) -> None:
+        missing = await self.database.read(self._missing_tables)
+        if missing:
+            message = (
+                f"The database has no table {missing[0]!r}: create Batonpass's tables with your "
+                "own, by a migration or by metadata.create_all(engine), before the app is served."
+            )
+            raise ConfigurationError(message)
+
+    def _missing_tables(self, connection: Connection) -> list[str]:
+        found = inspect_tables(connection)
+        return [t.fullname for t in self.tables.all if not found.has_table(t.name, schema=t.schema)]
 
     async def beat(self) -> None:
         """Do once what the process does every second: read the feed, write what has settled.

@@ -1,6 +1,7 @@
 """The command line: each command with its output, and each mistake as one clear line."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -79,6 +80,35 @@ def test_a_file_that_is_no_database_is_one_line(shell: Shell, words: tuple[str, 
 
     assert (code, out) == (1, "")
     assert err == "batonpass: The database of BATONPASS_DATABASE_URL cannot be reached.\n"
+
+
+def test_a_port_that_is_taken_is_one_line_and_nothing_is_begun(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        code, out, err = shell("serve", "--port", str(port))
+
+    assert (code, out) == (1, "")
+    assert err.startswith(f"batonpass: Port {port} is taken")
+    assert err.count("\n") == 1
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_an_address_that_is_not_this_machines_is_one_line(shell: Shell) -> None:
+    code, out, err = shell("serve", "--host", "192.0.2.1", "--port", "0")
+
+    assert (code, out) == (1, "")
+    reason = os.strerror(errno.EADDRNOTAVAIL)
+    assert err == f"batonpass: Cannot listen on 192.0.2.1, port 0: {reason}.\n"
+
+
+def test_a_misspelt_setting_is_named_with_its_neighbour(shell: Shell) -> None:
+    _, _, err = shell("openapi", REFRESH_GRACE_SECOND="30")
+
+    assert err == (
+        "unknown_setting: BATONPASS_REFRESH_GRACE_SECOND is none of ours. "
+        "Did you mean BATONPASS_REFRESH_GRACE_SECONDS?\n"
+    )
 
 
 def test_users_are_added_listed_and_refused(shell: Shell) -> None:

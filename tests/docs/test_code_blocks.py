@@ -3,9 +3,12 @@
 The README's server story is played against the real server's app; its diagram, by the real rules.
 """
 
+import importlib
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,7 +19,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
-from sqlalchemy.orm import Session
 
 from batonpass import Batonpass, Clock
 from batonpass.http.edge import Edge
@@ -26,6 +28,7 @@ from batonpass.server.settings import load_settings
 from tests.docs.pages import ROOT, code_blocks, pages
 from tests.support.families import GRACE, POLICY, T0
 from tests.support.logins import Login
+from tools.steps import environment
 
 README = ROOT / "README.md"
 SECRET = "6f1d8e90b3a75c24d1e8f7a6059b3c42e7d60a91f58c2b34d0e96a7f1b83c5d2"
@@ -51,19 +54,19 @@ async def serving(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 def readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """Run the README's Python, block after block, in an empty folder; give its names."""
+    """Run the README's Python as its reader does, in an empty folder; give the app's names."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("SECRET_KEY", SECRET)
-    names: dict[str, Any] = {"__name__": "readme"}
-    for number, block in enumerate(code_blocks(README, "python")):
-        exec(compile(block, f"README.md, block {number}", "exec"), names)  # noqa: S102 - our own
-    names["Base"].metadata.create_all(names["engine"])
-    with Session(names["engine"]) as db:
-        hashed = names["passwords"].hash(PASSWORD)
-        db.add(names["Account"](email="ada@example.com", password_hash=hashed))
-        db.commit()
+    *app, first_user = code_blocks(README, "python")
+    (tmp_path / "app.py").write_text("".join(app))
+    (tmp_path / "first_user.py").write_text(first_user)
+    importlib.import_module("first_user")
+    names = vars(sys.modules["app"])
     yield names
     names["engine"].dispose()
+    for name in ("app", "first_user"):
+        del sys.modules[name]
 
 
 async def test_the_app_of_the_readme_logs_in_refreshes_and_finds_the_thief(
@@ -122,13 +125,26 @@ def test_every_page_with_python_has_its_test() -> None:
 # --- "Steal a token yourself" ------------------------------------------------------------------
 
 
+async def test_the_curl_lines_of_ones_own_app_are_answered_as_the_readme_says(
+    readme: dict[str, Any],
+) -> None:
+    own = list(_commands(code_blocks(README, "console")[:1]))
+    assert len(own) == 4
+
+    async with serving(readme["app"]) as client:
+        shell = Shell(client, readme["auth"].clock)
+        for command, printed in own:
+            assert _matches(answered := await shell.run(command), printed), (command, answered)
+
+
 class Shell:
-    """Understands the README's few commands, and answers them by the real server's app."""
+    """Understands the README's few commands, and answers them by an app."""
 
     def __init__(self, client: AsyncClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self._jars: dict[str, dict[str, str]] = {}
+        self._access_token = ""
 
     async def run(self, command: str) -> str:
         """Run one command; return what it prints."""
@@ -157,17 +173,20 @@ class Shell:
             elif word != "-s":
                 url = word
         method = "POST" if data else options["-X"]
-        headers = dict([options["-H"].split(": ")]) if options["-H"] else {}
+        header = options["-H"].replace("eyJ0…", self._access_token)
+        headers = dict([header.split(": ")]) if header else {}
         if data and not headers:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if options["-b"]:
             jar = self._jars[options["-b"]]
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
-        path = url.removeprefix("localhost:8000")
+        path = re.sub(r"^localhost:800[01]", "", url)
         self._client.cookies.clear()
         response = await self._client.request(method, path, headers=headers, content="&".join(data))
         if options["-c"]:
             self._jars.setdefault(options["-c"], {}).update(_cookies(response))
+        if path == "/auth/token":
+            self._access_token = response.json().get("access_token", "")
         return response.text
 
 
@@ -182,7 +201,7 @@ async def shell(sqlite_url: str) -> AsyncIterator[Shell]:
 
 
 async def test_the_curl_lines_are_answered_as_the_readme_says(shell: Shell) -> None:
-    told = list(_commands(code_blocks(README, "console")))
+    told = list(_commands(code_blocks(README, "console")[1:]))
     assert sum(command.startswith("curl") for command, _ in told) == 6
 
     for command, printed in told:
@@ -193,7 +212,7 @@ async def test_the_curl_lines_are_answered_as_the_readme_says(shell: Shell) -> N
 
 async def test_a_lost_answer_keeps_the_reader_of_the_readme_signed_in(shell: Shell) -> None:
     register, log_in = (
-        command for command, _ in _commands(code_blocks(README, "console")) if " -d " in command
+        command for command, _ in _commands(code_blocks(README, "console")[1:]) if " -d " in command
     )
     await shell.run(register)
     await shell.run(log_in)
@@ -234,20 +253,23 @@ def test_the_diagram_tells_what_the_rules_do() -> None:
 # --- the React lines ---------------------------------------------------------------------------
 
 
-def test_the_names_that_the_pages_import_are_exported() -> None:
+def test_the_page_of_the_readme_type_checks_against_the_packages(tmp_path: Path) -> None:
     (block,) = code_blocks(README, "tsx")
-    sources = {
-        "@batonpass/client": ROOT / "packages/client/src/index.ts",
-        "@batonpass/client/axios": ROOT / "packages/client/src/axios.ts",
-        "@batonpass/react": ROOT / "packages/react/src/index.ts",
-    }
-    imported = re.findall(r'import \{ (.+) \} from "(@batonpass/[\w/]+)"', block)
+    (tmp_path / "main.tsx").write_text(block)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    options = "--noEmit --strict --jsx react-jsx --lib ES2023,DOM,DOM.Iterable --skipLibCheck"
+    bundled = "--target ES2023 --module ESNext --moduleResolution bundler"
 
-    assert {module for _, module in imported} == set(sources)
-    for names, module in imported:
-        exported = sources[module].read_text(encoding="utf-8")
-        for name in names.split(", "):
-            assert re.search(rf"export\b[^;]*\b{name}\b", exported), name
+    done = subprocess.run(
+        [ROOT / "node_modules/.bin/tsc", *options.split(), *bundled.split(), "main.tsx"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # --- how ---------------------------------------------------------------------------------------
@@ -276,8 +298,9 @@ def _matches(answered: str, printed: str) -> bool:
     """Compare JSON by its fields; what the page cuts short ("…") is compared that far."""
     if not printed:
         return not answered
-    said: dict[str, object] = json.loads(printed)
-    real: dict[str, object] = json.loads(answered)
+    said, real = json.loads(printed), json.loads(answered)
+    if not isinstance(said, dict):
+        return bool(said == real)
     return list(said) == list(real) and all(
         isinstance(real[name], str) if str(value).endswith("…") else real[name] == value
         for name, value in said.items()

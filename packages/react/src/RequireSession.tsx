@@ -1,11 +1,12 @@
 import { type ReactElement, type ReactNode, useEffect } from "react";
+import { isHere } from "./login-page.ts";
 import { useSession } from "./useSession.ts";
 
 export interface RequireSessionProps {
   readonly children: ReactNode;
   /** Shown while nobody knows yet who is signed in. */
   readonly fallback?: ReactNode;
-  /** Shown where nobody is, given the login link. Default: the browser goes there. */
+  /** Shown where nobody is, given the login link. Default: the browser goes there, unless it is there. */
   readonly anonymous?: (loginUrl: string) => ReactNode;
 }
 
@@ -20,7 +21,8 @@ export function RequireSession({
   return status === "anonymous" ? anonymous(session.loginUrl()) : fallback;
 }
 
-const goTo = (url: string): ReactElement => <Go to={url} />;
+// A page that is served for every path guards the login page too: to go there again would never end.
+const goTo = (url: string): ReactElement | null => (isHere(url) ? null : <Go to={url} />);
 
 function Go({ to }: { readonly to: string }): null {
   useEffect(() => location.replace(to), [to]);

@@ -1,5 +1,6 @@
 import type { EndCode, EndReason } from "@batonpass/client";
 import { type ReactNode, useId } from "react";
+import { isHere } from "./login-page.ts";
 import { Modal } from "./Modal.tsx";
 import { useSession } from "./useSession.ts";
 
@@ -35,9 +36,4 @@ export function SessionExpired({ children, className }: SessionExpiredProps): Re
       </div>
     </Modal>
   );
-}
-
-function isHere(url: string): boolean {
-  const { origin, pathname } = new URL(url, location.href);
-  return origin === location.origin && pathname === location.pathname;
 }

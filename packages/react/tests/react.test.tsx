@@ -1,5 +1,5 @@
 import { renderToString } from "react-dom/server";
-import { describe, expect, vi } from "vitest";
+import { describe, expect, onTestFinished, vi } from "vitest";
 import { createFetch } from "../../client/src/fetch.ts";
 import { ANNA, test, until } from "../../client/tests/support/world.ts";
 import {
@@ -152,6 +152,27 @@ describe("RequireSession", () => {
 
     expect(page.text()).toBe("private");
     expect(new Set(shown)).toEqual(new Set(["booting", "authenticated"]));
+  });
+
+  // The second: a page that is served for every path would go there without end.
+  test.for([
+    { path: "/inbox", goes: [["/login?return_to=%2Finbox%3Fpage%3D2"]] },
+    { path: "/login?return_to=%2Finbox", goes: [] },
+  ])("by default, at $path, goes to $goes", async ({ path, goes }, { browser }) => {
+    visit(path);
+    const replace = vi.spyOn(location, "replace").mockImplementation(() => {});
+    onTestFinished(() => replace.mockRestore());
+    const { session } = browser.open();
+
+    const page = await render(
+      <SessionProvider session={session}>
+        <RequireSession>private</RequireSession>
+      </SessionProvider>,
+    );
+    await settled(() => session.ready());
+
+    expect(page.text()).toBe("");
+    expect(replace.mock.calls.slice(0, 1)).toEqual(goes); // StrictMode runs an effect twice
   });
 
   test("keeps the page while the server is away and after the end", async ({ server, tab }) => {

@@ -1,5 +1,6 @@
 """`batonpass serve | openapi`."""
 
+import errno
 import json
 import socket
 import sys
@@ -64,6 +65,22 @@ def openapi() -> None:
     """Print the OpenAPI schema."""
     schema = build_app(load_settings()).openapi()
     print(json.dumps(schema, indent=2))
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuse in one sentence, before anything is said or migrated, where nobody could listen."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn's own
+            probe.bind(address)
+    except OSError as error:
+        message = f"Cannot listen on {host}, port {port}: {error.strerror}."
+        if error.errno == errno.EADDRINUSE:
+            message = f"Port {port} is taken: does Batonpass run already? --port chooses another."
+        raise ConfigurationError(message) from error
 
 
 def _prepare(settings: Settings) -> None:

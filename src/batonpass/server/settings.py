@@ -308,8 +308,9 @@ def load_settings(**overrides: Any) -> Settings:  # any field of Settings
         message = "\n".join(_sentence(one) for one in error.errors(include_input=False))
         raise ConfigurationError(message) from error
     for name, near in unknown_settings().items():
-        hint = f"Did you mean {near}?" if near else ""
-        logger.warning("unknown_setting", extra={"setting": name, "hint": hint})
+        # In the message: the command line shows nothing else of a record.
+        hint = f" Did you mean {near}?" if near else ""
+        logger.warning("unknown_setting: %s is none of ours.%s", name, hint)
     return settings
 
 
