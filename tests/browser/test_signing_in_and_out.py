@@ -186,6 +186,7 @@ async def test_one_session_can_be_ended_and_then_all_the_others(
     await log_in(page, "/sessions")
 
     firefox = page.get_by_role("listitem").filter(has_text="Firefox on Linux")
+    await firefox.get_by_role("button", name="Actions for Firefox on Linux").click()
     await firefox.get_by_role("button", name="End session").click()
     question = page.get_by_role("dialog", name="End the session on Firefox on Linux?")
     await question.get_by_role("button", name="End session").click()
@@ -193,7 +194,8 @@ async def test_one_session_can_be_ended_and_then_all_the_others(
     await expect(question).to_have_count(0)
     await expect(firefox).to_contain_text("Ended")
     safari = page.get_by_role("listitem").filter(has_text="Safari on iOS")
-    await expect(safari.get_by_role("button", name="End session")).to_be_visible()
+    await expect(firefox.get_by_role("button")).to_have_count(0)
+    await expect(safari.get_by_role("button", name="Actions")).to_be_visible()
 
     await page.get_by_role("button", name="End all others").click()
     question = page.get_by_role("dialog", name="End 1 other session?")

@@ -1,5 +1,6 @@
 """How the web app's files are served."""
 
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ FILES = {
     ".hidden": "secret",
     "assets/app-1a2b.js": "let a",
     "assets/app-1a2b.css": "a{}",
+    "assets/packed-1a2b.js": "let b",
     "assets/inter-1a2b.woff2": "font",
     "assets/app-1a2b.js.map": "{}",
     "assets/unknown-1a2b.xyz": "?",
@@ -35,6 +37,7 @@ def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
+    (folder / "assets" / "packed-1a2b.js.gz").write_bytes(gzip.compress(b"let b"))
     (tmp_path / "outside.txt").write_text("secret")
     (folder / "assets" / "folder").mkdir()
     monkeypatch.setattr(web, "STATIC", folder)
@@ -107,6 +110,44 @@ async def test_a_file_has_its_exact_type_and_its_time(
     assert answer.text == FILES[path.removeprefix("/")]
     assert answer.headers["content-type"] == content_type
     assert answer.headers["cache-control"] == cache_control
+
+
+@pytest.mark.usefixtures("static")
+@pytest.mark.parametrize(
+    ("offered", "is_packed"),
+    [
+        ("gzip", True),
+        ("br;q=1.0, GZIP;q=0.8, *;q=0.1", True),
+        ("x-gzip", True),
+        ("gzip; q=0.001", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000", False),
+        ("br, zstd", False),
+        ("identity", False),
+        ("notgzip", False),
+        ("", False),
+    ],
+)
+async def test_a_file_that_was_packed_goes_out_packed_to_whoever_takes_it(
+    client: httpx.AsyncClient, offered: str, *, is_packed: bool
+) -> None:
+    answer = await client.get("/assets/packed-1a2b.js", headers={"Accept-Encoding": offered})
+
+    assert answer.text == "let b"
+    assert answer.headers.get("content-encoding") == ("gzip" if is_packed else None)
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert int(answer.headers["content-length"]) == (25 if is_packed else 5)
+
+
+@pytest.mark.usefixtures("static")
+async def test_a_file_that_was_not_packed_is_the_same_for_everybody(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/assets/app-1a2b.js", headers={"Accept-Encoding": "gzip"})
+
+    assert "content-encoding" not in answer.headers
+    assert "vary" not in answer.headers
 
 
 @pytest.mark.usefixtures("static")

@@ -202,15 +202,19 @@ class LiveServer:
 
     async def post(self, path: str, **request: object) -> httpx.Response:
         """Send a request from outside of any browser, as a thief or another device does."""
-        async with httpx.AsyncClient(base_url=self.url, verify=self._verify) as client:
+        async with self._outside() as client:
             return await client.post(path, **request)  # type: ignore[arg-type]  # httpx's own
 
     async def delete(self, path: str, bearer: str) -> None:
         """End a session, or several, from another device."""
         headers = {"Authorization": f"Bearer {bearer}"}
-        async with httpx.AsyncClient(base_url=self.url, verify=self._verify) as client:
+        async with self._outside() as client:
             answer = await client.delete(path, headers=headers)
         assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
+
+    def _outside(self) -> httpx.AsyncClient:
+        # The first call waits until the server has started: httpx's own 5 s are short for that.
+        return httpx.AsyncClient(base_url=self.url, verify=self._verify, timeout=PATIENCE_SECONDS)
 
     def events(self) -> list[str]:
         """Name the security events that the database keeps."""

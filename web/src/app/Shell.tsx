@@ -20,11 +20,11 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactElem
   const { href } = useLocation();
   return (
     <>
-      <header className="sticky top-0 z-10 border-b border-line bg-bg">
-        <div className="mx-auto flex h-12 max-w-wide items-center gap-2 px-4 sm:gap-6">
+      <header className="sticky top-0 z-20 border-b border-line bg-bg">
+        <div className="relative mx-auto flex h-12 max-w-wide items-center gap-2 px-4 sm:gap-6">
           <Link
             to="/"
-            className="flex items-center gap-2 rounded-control font-semibold tracking-tight"
+            className="flex h-10 items-center gap-2 rounded-control font-semibold tracking-tight"
           >
             <Mark />
             Batonpass

@@ -5,6 +5,7 @@ import { FinishRegistration } from "../features/credentials/FinishRegistration.t
 import { tokenIn } from "../features/credentials/link-token.ts";
 import { SignInCard } from "../features/credentials/SignInCard.tsx";
 import { buttonClass } from "../ui/Button.tsx";
+import { linkClass } from "../ui/link.ts";
 
 const WIDE = `${buttonClass("primary", "large")} w-full`;
 
@@ -24,7 +25,7 @@ export function FinishRegistrationPage(): ReactElement {
       foot={
         <>
           Have an account?{" "}
-          <Link to="/login" className="font-medium text-accent-text hover:underline">
+          <Link to="/login" className={linkClass}>
             Log in
           </Link>
         </>

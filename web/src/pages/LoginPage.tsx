@@ -3,6 +3,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import type { ReactElement } from "react";
 import { SignInCard } from "../features/credentials/SignInCard.tsx";
 import { SignInForm } from "../features/credentials/SignInForm.tsx";
+import { linkClass } from "../ui/link.ts";
 import { useDraftEmail } from "./DraftEmail.tsx";
 
 export function LoginPage(): ReactElement {
@@ -15,11 +16,7 @@ export function LoginPage(): ReactElement {
       foot={
         <>
           New here?{" "}
-          <Link
-            to="/register"
-            search={search}
-            className="font-medium text-accent-text hover:underline"
-          >
+          <Link to="/register" search={search} className={linkClass}>
             Create account
           </Link>
         </>

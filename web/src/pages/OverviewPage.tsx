@@ -18,6 +18,7 @@ import { ThisDevice } from "../features/sessions/ThisDevice.tsx";
 import { Card } from "../ui/Card.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { LoadError } from "../ui/LoadError.tsx";
+import { quietLinkClass } from "../ui/link.ts";
 import { PageHead } from "../ui/PageHead.tsx";
 import { Time } from "../ui/Time.tsx";
 import { count } from "../ui/time.ts";
@@ -84,7 +85,7 @@ function Sessions(props: {
       <Section
         title={others ? count(others.length, "other session") : "Other sessions"}
         more={
-          <Link to="/sessions" className="rounded-control hover:text-ink hover:underline">
+          <Link to="/sessions" className={quietLinkClass}>
             All sessions
           </Link>
         }
@@ -103,9 +104,7 @@ function Others({ items }: { readonly items: readonly SessionItem[] }): ReactEle
   return (
     <ul className="divide-y divide-line">
       {latest.slice(0, SHOWN).map((item) => (
-        <li key={item.id} className="px-4 py-3">
-          <SessionSummary item={item} />
-        </li>
+        <SessionSummary key={item.id} item={item} />
       ))}
     </ul>
   );
@@ -124,7 +123,7 @@ function Recent(props: {
     <Section
       title="Recent activity"
       more={
-        <Link to="/activity" className="rounded-control hover:text-ink hover:underline">
+        <Link to="/activity" className={quietLinkClass}>
           All activity
         </Link>
       }
@@ -156,9 +155,9 @@ function Section(props: {
 }): ReactElement {
   return (
     <section>
-      <div className="mb-2 flex items-baseline justify-between text-sm">
-        <h2 className="font-medium text-ink-2">{props.title}</h2>
-        <span className="text-ink-2">{props.more}</span>
+      <div className="mb-2 flex items-baseline justify-between">
+        <h2 className="text-sm font-medium text-ink-2">{props.title}</h2>
+        {props.more}
       </div>
       <Card>{props.children}</Card>
     </section>

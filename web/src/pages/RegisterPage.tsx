@@ -4,10 +4,9 @@ import { type ReactElement, useState } from "react";
 import type { SignInFields } from "../features/credentials/fields.ts";
 import { SignInCard } from "../features/credentials/SignInCard.tsx";
 import { SignInForm } from "../features/credentials/SignInForm.tsx";
+import { linkClass } from "../ui/link.ts";
 import { Notice } from "../ui/Notice.tsx";
 import { useDraftEmail } from "./DraftEmail.tsx";
-
-const LINK = "font-medium text-accent-text hover:underline";
 
 /** A new account; whoever made it is logged in at once, or reads mail first where the server wants that. */
 export function RegisterPage(): ReactElement {
@@ -32,7 +31,7 @@ export function RegisterPage(): ReactElement {
       foot={
         <>
           Have an account?{" "}
-          <Link to="/login" search={search} className={LINK}>
+          <Link to="/login" search={search} className={linkClass}>
             Log in
           </Link>
         </>
@@ -45,7 +44,7 @@ export function RegisterPage(): ReactElement {
           onEmail={setEmail}
           onSubmit={create}
           loginInstead={
-            <Link to="/login" search={search} className={LINK}>
+            <Link to="/login" search={search} className={linkClass}>
               Log in instead
             </Link>
           }

@@ -14,6 +14,7 @@ import { Button, buttonClass } from "../ui/Button.tsx";
 import { Card } from "../ui/Card.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { LoadError } from "../ui/LoadError.tsx";
+import { quietLinkClass } from "../ui/link.ts";
 import { Notice } from "../ui/Notice.tsx";
 import { PageHead } from "../ui/PageHead.tsx";
 import { Time } from "../ui/Time.tsx";
@@ -23,10 +24,7 @@ export function SessionPage(): ReactElement {
   const { data, error, refetch } = useQuery(usePrivate(session(id)));
   return (
     <>
-      <Link
-        to="/sessions"
-        className="mb-3 inline-flex items-center gap-1 rounded-control text-sm text-ink-2 hover:text-ink pointer-coarse:min-h-10"
-      >
+      <Link to="/sessions" className={`mb-3 ${quietLinkClass}`}>
         <ChevronLeft aria-hidden size={16} />
         Sessions
       </Link>

@@ -62,7 +62,11 @@ function SessionList(props: {
           {props.others.length > 0 ? (
             <ul className="divide-y divide-line">
               {props.others.toSorted(liveFirst).map((item) => (
-                <SessionRow key={item.id} item={item} onEnd={() => props.onEnd(item)} />
+                <SessionRow
+                  key={item.id}
+                  item={item}
+                  {...(item.ended_at ? {} : { onEnd: () => props.onEnd(item) })}
+                />
               ))}
             </ul>
           ) : (

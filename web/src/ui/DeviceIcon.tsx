@@ -16,5 +16,5 @@ export function DeviceIcon({
   readonly size?: number;
 }): ReactElement {
   const Icon = KINDS.find(({ pattern }) => pattern.test(device ?? ""))?.Icon ?? Monitor;
-  return <Icon aria-hidden size={size} strokeWidth={1.5} className="shrink-0 text-ink-2" />;
+  return <Icon aria-hidden size={size} strokeWidth={1.5} className="shrink-0" />;
 }

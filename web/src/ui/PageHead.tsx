@@ -10,13 +10,13 @@ export interface PageHeadProps {
 /** A page's heading, and its title in the browser's tab. */
 export function PageHead({ title, lead, action }: PageHeadProps): ReactElement {
   return (
-    <header className="mb-6 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+    <header className="mb-6">
       <title>{`${title} · Batonpass`}</title>
-      <div className="min-w-0">
-        <h1 className="text-xl font-semibold tracking-tight sm:text-2xl">{title}</h1>
-        {lead ? <p className="mt-1 text-ink-2">{lead}</p> : null}
+      <div className="flex min-h-8 items-center justify-between gap-4">
+        <h1 className="min-w-0 text-xl font-semibold tracking-tight sm:text-2xl">{title}</h1>
+        {action}
       </div>
-      {action}
+      {lead ? <p className="mt-1 text-ink-2">{lead}</p> : null}
     </header>
   );
 }

@@ -10,14 +10,18 @@ export interface TextFieldProps
   extends Omit<InputHTMLAttributes<HTMLInputElement>, "className" | "id"> {
   readonly label: string;
   readonly error?: ReactNode;
+  /** Gives way to an error. */
   readonly hint?: ReactNode;
+  /** Stays beside an error, for it may be its cause. */
+  readonly notice?: ReactNode;
   readonly ref?: Ref<HTMLInputElement>;
   /** Stands inside the box, at its end. */
   readonly end?: ReactNode;
 }
 
 /** A labelled line of input; what is wrong with it stands below it and is read out with it. */
-export function TextField({ label, error, hint, end, ...input }: TextFieldProps): ReactElement {
+export function TextField(props: TextFieldProps): ReactElement {
+  const { label, error, hint, notice, end, ...input } = props;
   const id = useId();
   const note = error ?? hint;
   return (
@@ -26,7 +30,7 @@ export function TextField({ label, error, hint, end, ...input }: TextFieldProps)
         {label}
       </label>
       <div
-        className={`flex h-10 items-center rounded-control border bg-surface focus-within:outline-2 focus-within:outline-offset-2 focus-within:outline-accent ${error ? "border-danger" : "border-line-strong"}`}
+        className={`flex h-10 items-center rounded-control border bg-surface focus-within:outline-2 focus-within:outline-offset-2 focus-within:outline-accent pointer-coarse:h-11 ${error ? "border-danger" : "border-line-strong"}`}
       >
         <input
           {...input}
@@ -38,10 +42,11 @@ export function TextField({ label, error, hint, end, ...input }: TextFieldProps)
         {end}
       </div>
       {note ? (
-        <p id={`${id}-note`} className={`mt-1 text-sm ${error ? "text-danger" : "text-ink-2"}`}>
+        <p id={`${id}-note`} className={`mt-2 text-sm ${error ? "text-danger" : "text-ink-2"}`}>
           {note}
         </p>
       ) : null}
+      {notice}
     </div>
   );
 }

@@ -29,7 +29,7 @@ export function ChangePasswordForm({ email, onSubmit }: ChangePasswordFormProps)
     if (!refused) {
       reset();
       setDone(true);
-    } else {
+    } else if (refused.at !== "dialog") {
       setFocus(refused.at === "password" ? "newPassword" : "currentPassword", {
         shouldSelect: true,
       });

@@ -13,7 +13,12 @@ export function Refused({ text, waitMs }: RefusedProps): ReactElement {
   return (
     <Notice tone="warn" role="alert">
       <p className="tabular-nums">
-        {text} {waitMs > 0 ? <span aria-live="off">Try again in {wait(waitMs)}.</span> : null}
+        {text}{" "}
+        {waitMs > 0 ? (
+          <span aria-live="off">
+            Try again in <span className="whitespace-nowrap">{wait(waitMs)}.</span>
+          </span>
+        ) : null}
       </p>
     </Notice>
   );

@@ -9,12 +9,11 @@ export interface SignInCardProps {
   readonly foot: ReactNode;
 }
 
-/** One card in the optical middle of the page. */
+/** One card in the optical middle of the page; what it says more pushes nothing up. */
 export function SignInCard({ title, children, foot }: SignInCardProps): ReactElement {
   return (
-    <main className="flex min-h-dvh flex-col items-center px-4 pt-8 pb-12">
+    <main className="flex min-h-dvh flex-col items-center px-4 pt-optical pb-12">
       <title>{`${title} · Batonpass`}</title>
-      <div className="grow-2" />
       <div className="w-full max-w-form">
         <div className="mb-6 flex flex-col items-center gap-3">
           <Mark size={32} />
@@ -25,7 +24,6 @@ export function SignInCard({ title, children, foot }: SignInCardProps): ReactEle
         </Card>
         <p className="mt-6 text-center text-ink-2">{foot}</p>
       </div>
-      <div className="grow-3" />
     </main>
   );
 }

@@ -2,8 +2,11 @@
 import { ApiError, SessionExpiredError, SessionUnavailableError } from "@batonpass/client";
 
 export interface Refusal {
-  /** Where the sentence stands: above the form, or at the field that is to blame. */
-  readonly at: "form" | "email" | "password" | "current";
+  /**
+   * Where the sentence stands: above the form, or at the field that is to blame. `dialog`: it is told
+   * over the page, which stays as it is.
+   */
+  readonly at: "form" | "email" | "password" | "current" | "dialog";
   readonly text: string;
   /** Pointless before this is over; null: try again whenever you like. */
   readonly waitMs: number | null;
@@ -27,7 +30,7 @@ const DEFAULT_WAIT_MS = 30_000; // for a 429 without Retry-After
 
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof SessionUnavailableError) return refuse("form", AWAY);
-  if (error instanceof SessionExpiredError) return refuse("form", "Your session is over.");
+  if (error instanceof SessionExpiredError) return refuse("dialog", error.message);
   if (!(error instanceof ApiError))
     return refuse("form", "Something went wrong here. Please try again.");
   switch (error.code) {

@@ -35,6 +35,8 @@ export function EndOthersDialog(props: {
 }): ReactElement {
   const end = useEndOtherSessions();
   const names = [...new Set(props.others.map(nameOf))];
+  const left = names.length - NAMED;
+  const named = left > 1 ? [...names.slice(0, NAMED), count(left, "other device")] : names;
   return (
     <EndDialog
       title={`End ${count(props.others.length, "other session")}?`}
@@ -44,12 +46,13 @@ export function EndOthersDialog(props: {
       onClose={props.onClose}
       onEnd={() => end.mutate(undefined, { onSuccess: props.onClose })}
     >
-      {list.format(names)}: whoever uses them has to log in again. You stay signed in here.
+      {list.format(named)}: whoever uses them has to log in again. You stay signed in here.
     </EndDialog>
   );
 }
 
 const list = new Intl.ListFormat("en-GB");
+const NAMED = 4; // of a hundred sessions nobody reads more
 
 interface EndDialogProps {
   readonly title: string;

@@ -1,24 +1,33 @@
 import { Link } from "@tanstack/react-router";
-import type { ReactElement } from "react";
+import type { ReactElement, ReactNode } from "react";
 import type { SessionItem } from "../../api/routes.ts";
 import { DeviceIcon } from "../../ui/DeviceIcon.tsx";
+import { rowLinkClass } from "../../ui/link.ts";
 import { Time } from "../../ui/Time.tsx";
+import { deviceOf } from "./device.ts";
 import { whyEnded } from "./why-ended.ts";
 
-/** A session in two lines: its device, which leads to the details; where, and when last. */
-export function SessionSummary({ item }: { readonly item: SessionItem }): ReactElement {
+export interface SessionSummaryProps {
+  readonly item: SessionItem;
+  /** At the end of the row, above the link. */
+  readonly children?: ReactNode;
+}
+
+/** A row of a list: the device; where, and when last. All of it leads to the details. */
+export function SessionSummary({ item, children }: SessionSummaryProps): ReactElement {
+  const colour = item.ended_at ? "text-ink-3" : "text-ink-2";
   return (
-    <div className={`flex min-w-0 flex-1 gap-3 ${item.ended_at ? "text-ink-3" : ""}`}>
-      <span className="flex size-8 shrink-0 items-center justify-center">
+    <li className="relative flex gap-3 px-4 py-3 transition-colors first:rounded-t-card last:rounded-b-card hover:bg-sunken">
+      <span className={`flex size-8 shrink-0 items-center justify-center self-center ${colour}`}>
         <DeviceIcon device={item.device} />
       </span>
-      <div className="min-w-0">
-        <p className="font-medium">
-          <Link to="/sessions/$id" params={{ id: item.id }} className="hover:underline">
-            {item.device ?? "Unknown device"}
+      <div className="min-w-0 flex-1">
+        <p className={`font-medium ${item.ended_at ? colour : ""}`}>
+          <Link to="/sessions/$id" params={{ id: item.id }} className={rowLinkClass}>
+            {deviceOf(item)}
           </Link>
         </p>
-        <p className={`text-sm ${item.ended_at ? "" : "text-ink-2"}`}>
+        <p className={`text-sm ${colour}`}>
           {item.ip ? `${item.ip} · ` : ""}
           {item.ended_at ? (
             <>
@@ -31,6 +40,7 @@ export function SessionSummary({ item }: { readonly item: SessionItem }): ReactE
           )}
         </p>
       </div>
-    </div>
+      {children}
+    </li>
   );
 }
