@@ -4,12 +4,14 @@ Each test has a database of its own. All workers of pytest-xdist share one Postg
 whoever distributes the work.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.support import postgres
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
 WORKER_INPUT = "postgres_url"
+
+# Hypothesis' own "ci": the same examples in every run, and no deadline, for how busy a machine is
+# says nothing of the code. HYPOTHESIS_PROFILE=fuzz draws others each time, and more of them.
+settings.register_profile("fuzz", deadline=None, max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 servers = pytest.StashKey[ExitStack]()
 server_url = pytest.StashKey[str]()

@@ -182,17 +182,6 @@ def test_a_word_that_no_command_knows_is_one_line(shell: Shell, words: tuple[str
     assert err.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_one_line(shell: Shell) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-
-        code, out, err = shell("serve", "--port", port)
-
-    assert (code, out) == (1, "")
-    assert err.startswith(f"batonpass: Cannot listen on 127.0.0.1, port {port}: ")
-    assert err.count("\n") == 1
-
-
 def test_a_password_that_is_no_text_is_one_line(shell: Shell) -> None:
     shell("migrate")
 

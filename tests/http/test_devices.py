@@ -1,7 +1,5 @@
 """Device names: for people, so nothing hostile may pass."""
 
-import importlib.util
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +56,6 @@ def test_without_a_user_agent_the_device_is_unknown() -> None:
     assert device_name(None) == "Unknown device"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ua_parser") is None, reason="ua-parser is an extra")
 def test_the_library_knows_what_the_hand_does_not() -> None:
     user_agent = f"{WINDOWS} {CHROME} Safari/537.36 Vivaldi/7.6"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -25,31 +25,37 @@ async def house(database_url: str) -> AsyncIterator[House]:
 
 
 class Statements:
-    """Notes what the database is told, by the first word: at the driver, whoever speaks to it."""
+    """Notes what the database is told, by the first word, before it is told."""
 
     def __init__(self, house: House) -> None:
         self.seen: list[str] = []
+        self.lock_waits: list[str] = []
         engine = house.database.engine
-        sync = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
-        self._listened: set[int] = set()
-        event.listen(sync, "checkout", self._listen)
-
-    def _listen(self, connection: Any, *_: object) -> None:
-        driver = getattr(connection, "driver_connection", connection)
-        if id(driver) in self._listened:
-            return
-        self._listened.add(id(driver))
-        if hasattr(driver, "set_trace_callback"):
-            driver.set_trace_callback(self._note)
+        if isinstance(engine, AsyncEngine):
+            event.listen(engine.sync_engine, "before_cursor_execute", self._note_execution)
+            event.listen(engine.sync_engine, "commit", lambda _: self.seen.append("COMMIT"))
+            self._run_alone = house.database.run_alone
+            house.database.run_alone = self._note_alone  # type: ignore[method-assign]  # watched
         else:
-            driver.add_query_logger(lambda logged: self._note(logged.query))
+            event.listen(engine, "checkout", self._watch_sqlite)
 
-    def _note(self, statement: str) -> None:
-        word = statement.split(maxsplit=1)[0].upper().rstrip(";")
-        if word == "WITH":  # a swap: an update that is a transaction by itself
-            self.seen += ["UPDATE", "COMMIT"]
-        else:
-            self.seen.append(word)
+    def _watch_sqlite(self, connection: Any, *_: object) -> None:
+        connection.set_trace_callback(self._note)
+
+    def _note_execution(self, *arguments: Any) -> None:
+        self._note(arguments[2], *arguments[3])
+
+    async def _note_alone(self, statement: str, *arguments: object) -> list[Sequence[Any]]:
+        self.seen.append("UPDATE")
+        self.lock_waits.append(str(arguments[0]))
+        rows = await self._run_alone(statement, *arguments)
+        self.seen.append("COMMIT")
+        return rows
+
+    def _note(self, statement: str, *arguments: object) -> None:
+        self.seen.append(statement.split(maxsplit=1)[0].upper().rstrip(";"))
+        if "lock_timeout" in statement:
+            self.lock_waits.append(str(arguments[0]))
 
 
 async def poison(house: House, tab: Tab) -> None:
@@ -98,6 +104,18 @@ async def test_those_who_wait_are_served_by_one_transaction(house: House) -> Non
     assert statements.seen.count("COMMIT") <= 2  # the first goes at once, the others together
     generations = [(await house.row(tab.family_id)).family.generation for tab in tabs]
     assert generations == [1] * 30
+
+
+async def test_a_transaction_takes_no_more_than_so_many(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MAX_BATCH", 4)
+    tabs = [await a_tab(house) for _ in range(12)]
+    statements = Statements(house)
+
+    await asyncio.gather(*[tab.refresh() for tab in tabs])
+
+    assert 3 <= statements.seen.count("COMMIT") <= 4  # the first may go alone, at once
 
 
 async def test_two_processes_that_meet_in_another_order_do_not_deadlock(house: House) -> None:
@@ -210,6 +228,59 @@ async def test_a_row_that_somebody_holds_delays_nobody_else(postgresql_url: str)
         engine.dispose()
 
 
+async def test_the_row_that_is_held_is_looked_for_with_little_patience(
+    postgresql_url: str,
+) -> None:
+    async with a_house(postgresql_url) as house:
+        tabs = [await a_tab(house) for _ in range(8)]
+        engine = create_engine(postgresql_url.replace("://", "+psycopg://"))
+        statements = Statements(house)
+
+        with engine.begin() as somebody:
+            families = house.tables.refresh_tokens
+            row = select(families).where(families.c.id == tabs[7].family_id)
+            somebody.execute(row.with_for_update())
+            waiting = [asyncio.ensure_future(tab.refresh()) for tab in tabs]
+            await asyncio.wait(waiting[:7])
+            while statements.lock_waits[-1] != "5000ms":  # noqa: ASYNC110 - the held one, alone
+                await asyncio.sleep(0)
+        await waiting[7]
+
+        together, *looking, alone = statements.lock_waits
+        assert (together, alone) == ("250ms", "5000ms")
+        assert set(looking) == {"25ms"}
+        engine.dispose()
+
+
+async def test_whoever_comes_while_a_row_is_waited_for_joins_its_familys_one_place(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MAX_PLACES", 1)
+    async with a_house(postgresql_url) as house:
+        held, other = await a_tab(house), await a_tab(house)
+        engine = create_engine(postgresql_url.replace("://", "+psycopg://"))
+        statements = Statements(house)
+
+        with engine.begin() as somebody:
+            families = house.tables.refresh_tokens
+            row = select(families).where(families.c.id == held.family_id)
+            somebody.execute(row.with_for_update())
+            first = asyncio.ensure_future(held.send(held.refresh_token))
+            while "250ms" not in statements.lock_waits:  # noqa: ASYNC110 - it is waited for
+                await asyncio.sleep(0)
+            newcomer = asyncio.ensure_future(held.send(held.refresh_token))
+            while "5000ms" not in statements.lock_waits:  # noqa: ASYNC110 - now it waits alone
+                await asyncio.sleep(0)
+            while_it_waits = await what_becomes_of(other.refresh())
+        one, two = await asyncio.wait_for(asyncio.gather(first, newcomer), 10)
+
+        assert one.refresh_token == two.refresh_token
+        assert statements.lock_waits == ["250ms", "5000ms"]
+        assert while_it_waits == "unavailable"
+        assert await what_becomes_of(other.refresh()) == "answered"
+        engine.dispose()
+
+
 async def test_a_row_that_is_held_too_long_is_unavailable_and_then_good_again(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +332,35 @@ async def test_whoever_goes_away_after_the_write_gets_the_same_successor(house: 
 
     assert after.generation == 1
     assert again.session.generation == after.generation
+
+
+async def test_whoever_goes_away_after_the_write_costs_the_others_nothing(house: House) -> None:
+    gone, stays = await a_tab(house), await a_tab(house)
+    statements = Statements(house)
+
+    calls = [asyncio.ensure_future(tab.refresh()) for tab in (gone, stays)]
+    while "UPDATE" not in statements.seen:  # noqa: ASYNC110 - SQLite writes in another thread
+        await asyncio.sleep(0)
+    calls[0].cancel()
+    await asyncio.wait(calls)
+    await house.service.drain()
+
+    assert stays.answer.session.generation == 1
+    assert statements.seen.count("COMMIT") == 1  # nothing was tried again
+
+
+async def test_whoever_goes_away_from_a_failure_leaves_it_to_the_others(house: House) -> None:
+    culprit = await a_tab(house)
+    await poison(house, culprit)
+    statements = Statements(house)
+
+    gone = asyncio.ensure_future(culprit.refresh())
+    stays = asyncio.ensure_future(what_becomes_of(culprit.refresh()))
+    while "UPDATE" not in statements.seen:  # noqa: ASYNC110 - SQLite writes in another thread
+        await asyncio.sleep(0)
+    gone.cancel()
+
+    assert await asyncio.wait_for(stays, 10) == "internal_error"
 
 
 async def test_a_drain_answers_everybody_who_was_taken_in(house: House) -> None:

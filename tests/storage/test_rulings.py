@@ -183,6 +183,40 @@ def test_while_the_secret_changes_either_key_finds_the_successor_again() -> None
     assert repeated.successor == rotated.successor
 
 
+def test_the_first_key_issues() -> None:
+    """A node that does not list the other one yet must find the successor again."""
+    played = Played()
+    bench = Bench((KEY, OLD_KEY), POLICY)
+
+    [rotated], changes = bench.rule(
+        [Request(played.tokens[0], T0)], Locked({played.stored.family.id: played.stored}, None), T0
+    )
+
+    nonce = changes.families[played.stored.family.id].family.nonce
+    assert nonce is not None
+    assert rotated.successor is not None
+    assert rotated.successor.secret == derive_successor(KEY, played.tokens[0], nonce)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ROTATE, Verdict.RECOVER])
+def test_a_change_is_dated_by_its_processing_and_its_origin_is_kept(verdict: Verdict) -> None:
+    played = Played()
+    if verdict is Verdict.RECOVER:
+        played.present([0], timedelta(0))
+    arrived, now = T0 + 2 * GRACE, T0 + 2 * GRACE + SECOND
+
+    [outcome], changes = played.bench.rule(
+        [Request(played.tokens[0], arrived, AWAY)],
+        Locked({played.stored.family.id: played.stored}, None),
+        now,
+    )
+
+    after = changes.families[played.stored.family.id]
+    assert outcome.ruling.verdict is verdict
+    assert after.family.rotated_at == after.family.window_started_at == now
+    assert after.origin == AWAY
+
+
 def test_the_successor_is_derived_from_what_the_row_keeps() -> None:
     played = Played()
 

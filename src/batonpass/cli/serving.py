@@ -68,7 +68,11 @@ def openapi() -> None:
 
 
 def _require_free(host: str, port: int) -> None:
-    """Refuse in one sentence, before anything is said or migrated, where nobody could listen."""
+    """Refuse in one sentence, before anything is said or migrated, where nobody could listen.
+
+    Raises:
+        ConfigurationError: Nobody can listen there.
+    """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -94,24 +98,6 @@ def _prepare(settings: Settings) -> None:
     if unsafe:
         message = "\n".join(f"{one.subject} {one.problem} {one.cure}" for one in unsafe)
         raise ConfigurationError(message)
-
-
-def _require_free(host: str, port: int) -> None:
-    """Say in one line what uvicorn would say among its log, after ours said that we serve.
-
-    Raises:
-        ConfigurationError: Nobody can listen there.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        message = f"Cannot listen on {host}, port {port}: {error.strerror}. Choose another."
-        raise ConfigurationError(message) from error
 
 
 def _shown(host: str) -> str:
