@@ -1,12 +1,15 @@
 """The door: what the Makefile stands on, and what it promises to somebody on a fresh machine."""
 
 import json
+import os
+import pty
 import re
 import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -121,6 +124,29 @@ def test_a_failing_command_says_why(
         steps.command("sh", "-c", script, what="Fetching")
 
     assert ("syntax error" in capsys.readouterr().err) is shown
+
+
+def test_a_long_command_is_seen_at_work_at_a_terminal_and_leaves_no_line() -> None:
+    code = (
+        "import sys; from tools import steps; steps.TICK_SECONDS = 0.0001; "
+        "steps.command(sys.executable, '-c', '', what='Building')"
+    )
+    terminal, theirs = pty.openpty()
+
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=theirs) as running:
+        os.close(theirs)
+        shown = "".join(_read_terminal(terminal))
+    os.close(terminal)
+
+    assert running.returncode == 0
+    assert shown.startswith("\r    Building: 0 s")
+    assert shown.endswith("\r\x1b[K")
+
+
+def _read_terminal(terminal: int) -> Iterator[str]:
+    with suppress(OSError):  # Linux' way to say that nobody writes any more
+        while piece := os.read(terminal, 4096):
+            yield piece.decode()
 
 
 @pytest.mark.usefixtures("project")
