@@ -22,8 +22,9 @@ import psycopg
 from sqlalchemy import Table, create_engine, insert
 
 from batonpass import ids
+from batonpass.access_tokens import AccessTokens
 from batonpass.family import Family
-from batonpass.keys import Keys, parse_secrets
+from batonpass.keys import Algorithm, KeyRing, Keys, parse_secrets
 from batonpass.models import Tables
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import RefreshToken, Transport, digest, encode
@@ -32,7 +33,8 @@ from batonpass.server.engines import build_engine
 from tests.support.postgres import PostgresServer, fresh_database
 
 SECRET = secrets.token_hex(32)
-_KEYS = Keys.derive_from(parse_secrets(SECRET))
+_SECRETS = parse_secrets(SECRET)
+_KEYS = Keys.derive_from(_SECRETS)
 _LOGINS_WERE_OVER = timedelta(days=5)  # within the idle limit of 7
 _AT_ONCE = 10_000
 
@@ -104,7 +106,8 @@ def seed(
     *,
     tables: Tables = models.tables,
     keep: int | None = None,
-    **columns: object,
+    user: Mapping[str, object] | None = None,
+    columns: Mapping[str, object] | None = None,
 ) -> list[Session]:
     """Write sessions, each of a user of its own.
 
@@ -113,6 +116,7 @@ def seed(
         count: How many.
         tables: The library's, as they stand in that database.
         keep: How many to return, from all over the table; None: all.
+        user: What differs in the users' rows.
         columns: What differs from a login that nobody has refreshed since.
     """
     users: list[dict[str, Any]] = []
@@ -124,8 +128,8 @@ def seed(
         at = now - _LOGINS_WERE_OVER * (1 - number / count)
         secret = secrets.token_bytes(32)
         user_id = uuid4()
-        row = _login(at, digest(secret), user_id) | columns
-        users.append(_user(tables.user_key.table, user_id, at))
+        row = _login(at, digest(secret), user_id) | dict(columns or {})
+        users.append(_user(tables.user_key.table, user_id, at) | dict(user or {}))
         rows.append(row)
         if number % step == 0:
             token = RefreshToken(Transport.COOKIE, row["id"], row["generation"], secret)
@@ -141,6 +145,32 @@ def seed(
             _write(database_url, {tables.user_key.table: users, tables.refresh_tokens: rows})
             users, rows = [], []
     return kept
+
+
+def spent_cookie(session: Session, generation: int) -> str:
+    """Write an older token of a session; its secret is gone, as for all that were spent."""
+    secret = secrets.token_bytes(32)
+    token = RefreshToken(Transport.COOKIE, session.family_id, generation, secret)
+    return encode(_KEYS.refresh_mac[0], token)
+
+
+def access_tokens(
+    sessions: Sequence[Session], algorithm: Algorithm, *, age: timedelta = timedelta(0)
+) -> list[str]:
+    """Issue an access token for each session, as of a while ago."""
+    tokens = AccessTokens(KeyRing(_SECRETS, algorithm), "batonpass", "batonpass")
+    issued_at = datetime.now(UTC) - age
+    return [
+        tokens.issue(
+            subject=str(one.user_id),
+            family_id=one.family_id,
+            generation=one.generation,
+            auth_time=issued_at,
+            now=issued_at,
+            lifetime=Policy().access_token_lifetime,
+        )
+        for one in sessions
+    ]
 
 
 def _login(at: datetime, token: bytes, user_id: UUID) -> dict[str, Any]:

@@ -3,17 +3,11 @@
 64 clients that chain their newest token, one worker, all variants by turns in one run.
 """
 
-from contextlib import ExitStack
-
-from benchmarks import servers
-from benchmarks.databases import postgres, seed, sqlite
-from benchmarks.driver import Driver, Load
-from benchmarks.rounds import Rounds, Variant, compare, measure, typical
+from benchmarks.rounds import Rounds, compare, measure, typical
 from benchmarks.rows import Bar, Row, table
+from benchmarks.stage import a_stage
 
 QUESTION = "refresh"
-CLIENTS = 64
-SESSIONS = 10_000
 EMPTY = "empty FastAPI route"
 HS256, ES256, SQLITE = "HS256", "ES256", "HS256 on SQLite"
 
@@ -24,26 +18,18 @@ CPU_BARS = {HS256: 1.0, ES256: 1.4}
 
 def run() -> list[Row]:
     """Measure, and hold against the bars."""
-    with ExitStack() as stack:
-        driver = stack.enter_context(Driver())
-        cluster = stack.enter_context(postgres())
-        empty = stack.enter_context(servers.app("empty"))
-        variants = [Variant(name=EMPTY, server=empty.process)]
-        cookies: list[str] = []
-        for name, algorithm in ((HS256, "HS256"), (ES256, "ES256"), (SQLITE, "HS256")):
-            on_sqlite = name == SQLITE
-            url = stack.enter_context(sqlite() if on_sqlite else cluster.database())
-            cookies = [one.cookie for one in seed(url, SESSIONS, keep=CLIENTS)]
-            server = stack.enter_context(servers.batonpass(url, algorithm))
-            database = None if on_sqlite else cluster.postmaster
-            variants.append(Variant(name=name, server=server.process, database=database))
-            driver.add(
-                Load(
-                    name=name, port=server.port, path="/auth/refresh", cookies=cookies, chains=True
-                )
-            )
-        driver.add(Load(name=EMPTY, port=empty.port, path="/empty", cookies=cookies))
-        return judge(measure(driver, variants))
+    with a_stage() as stage:
+        running = {
+            HS256: stage.serve("HS256"),
+            ES256: stage.serve("ES256"),
+            SQLITE: stage.serve("HS256", on_sqlite=True),
+        }
+        empty = stage.serve_alone("empty")
+        variants = [
+            stage.empties(EMPTY, empty, running[HS256]),
+            *(stage.refreshes(name, one) for name, one in running.items()),
+        ]
+        return judge(measure(stage.driver, variants))
 
 
 def judge(rounds: Rounds) -> list[Row]:

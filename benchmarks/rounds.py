@@ -11,7 +11,7 @@ from statistics import median
 
 import psutil
 
-from benchmarks.driver import Answers, Driver
+from benchmarks.driver import Driver
 
 SECONDS = 2.5
 ROUNDS = 5
@@ -40,6 +40,7 @@ class Measurement:
     """One round of one variant. Microseconds of CPU are those of one request.
 
     Attributes:
+        requests: How many were answered.
         rate: Requests a second.
         p50: Median latency, in seconds.
         p99: What 99 of 100 requests stayed below, in seconds.
@@ -48,6 +49,7 @@ class Measurement:
         driver_us: CPU of the load driver.
     """
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -87,29 +89,46 @@ def run_round(
     variant: Variant,
     seconds: float,
     *,
-    at_end: Callable[[], None] = lambda: None,
+    at_end: Callable[[int], None] = lambda _requests: None,
 ) -> Measurement:
-    """Run one round; `at_end` comes before the CPU is read, when all is answered."""
+    """Run one round.
+
+    `at_end` is told how many requests were answered, before the CPU is read.
+    """
+    return run_together(driver, variant, variant.beside, seconds, at_end=at_end)[variant.name]
+
+
+def run_together(
+    driver: Driver,
+    variant: Variant,
+    beside: Sequence[str],
+    seconds: float,
+    *,
+    at_end: Callable[[int], None] = lambda _requests: None,
+) -> dict[str, Measurement]:
+    """Run one round of several crowds at once; the CPU is that of the average request of all."""
     before = [0.0, 0.0]
 
     def at_start() -> None:
         before[:] = _cpu(variant)
 
-    crowds = [variant.name, *variant.beside]
-    answers = driver.run(crowds, seconds, at_start=at_start)
-    at_end()
-    after = _cpu(variant)
+    answers = driver.run([variant.name, *beside], seconds, at_start=at_start)
     requests = sum(one.requests for one in answers.values())
-    ours: Answers = answers[variant.name]
+    at_end(requests)
+    after = _cpu(variant)
     server, database = (1e6 * (b - a) / requests for a, b in zip(before, after, strict=True))
-    return Measurement(
-        rate=ours.requests / ours.seconds,
-        p50=ours.p50,
-        p99=ours.p99,
-        server_us=server,
-        database_us=database,
-        driver_us=1e6 * ours.driver_seconds / requests,
-    )
+    return {
+        name: Measurement(
+            requests=one.requests,
+            rate=one.requests / one.seconds,
+            p50=one.p50,
+            p99=one.p99,
+            server_us=server,
+            database_us=database,
+            driver_us=1e6 * one.driver_seconds / requests,
+        )
+        for name, one in answers.items()
+    }
 
 
 def typical(rounds: Sequence[Measurement], of: Callable[[Measurement], float]) -> float:
