@@ -1,6 +1,6 @@
 # The one door. Whatever needs more than three lines lives in tools/.
 .DEFAULT_GOAL := help
-.PHONY: setup run test check fix lock help
+.PHONY: setup run test check bench fix lock help
 export PYTHON
 
 setup: ## install everything into this folder; a second time is quick and harmless
@@ -14,6 +14,9 @@ test: setup ## every test: Python on both databases, TypeScript, a real browser 
 
 check: setup ## lint, format, types, import layers, TypeScript, known vulnerabilities
 	@.venv/bin/python -m tools.check
+
+bench: setup ## what it costs, beside what it is compared with (ONLY=refresh: one question)
+	@.venv/bin/python -m benchmarks $(ONLY)
 
 fix: setup ## repair what the linters can repair, and format
 	@.venv/bin/python -m tools.fix

@@ -43,22 +43,35 @@ def serve(
     else:
         print(f"Batonpass serves on http://{_shown(host)}:{port} ({workers} workers)", flush=True)
     with counted_together() if settings.metrics and workers > 1 else nullcontext():
-        uvicorn.run(
+        run_server(
             "batonpass.server.app:build_app_from_environment",
-            factory=True,
-            http=Connection,
             host=host,
             port=port,
             workers=workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
-            timeout_graceful_shutdown=GRACEFUL_SECONDS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_worker_healthcheck=WORKER_SILENT_SECONDS,
-            backlog=BACKLOG,
         )
+
+
+def run_server(factory: str, *, host: str, port: int, workers: int) -> None:
+    """Run the app that `module:function` makes, until it is told to end.
+
+    `serve` runs ours so; the benchmarks run what it is compared with.
+    """
+    uvicorn.run(
+        factory,
+        factory=True,
+        http=Connection,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # it would trust 127.0.0.1; TRUSTED_PROXIES decides (S-THR-4)
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SILENT_SECONDS,
+        backlog=BACKLOG,
+    )
 
 
 def openapi() -> None:
