@@ -208,6 +208,25 @@ async def test_one_session_can_be_ended_and_then_all_the_others(
 
 
 @pytest.mark.usefixtures("account")
+async def test_a_question_that_is_cancelled_gives_the_focus_back(
+    page: Page, server: LiveServer
+) -> None:
+    await server.log_in_elsewhere(FIREFOX)
+    await log_in(page, "/sessions")
+    everything = page.get_by_role("button", name="End all others")
+    actions = page.get_by_role("button", name="Actions for Firefox on Linux")
+
+    await everything.press("Enter")
+    await page.get_by_role("dialog").press("Escape")
+    await expect(everything).to_be_focused()
+
+    await actions.press("Enter")
+    await page.get_by_role("button", name="End session").press("Enter")
+    await page.get_by_role("dialog").press("Escape")
+    await expect(actions).to_be_focused()
+
+
+@pytest.mark.usefixtures("account")
 async def test_a_changed_password_ends_the_session_in_the_other_browser(
     browser: Browser, page: Page, server: LiveServer
 ) -> None:

@@ -1,4 +1,4 @@
-import { type ReactElement, type ReactNode, useEffect, useRef } from "react";
+import { type ReactElement, type ReactNode, useLayoutEffect, useRef } from "react";
 
 export interface ModalProps {
   readonly className: string | undefined;
@@ -11,7 +11,8 @@ export interface ModalProps {
 /** A native dialog: the browser keeps the focus in it, and the page beneath inert. */
 export function Modal({ className, title, onCancel, children }: ModalProps): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Closed while it is still in the page: only then the focus goes back to where it was.
+  useLayoutEffect(() => {
     const { current } = dialog;
     current?.showModal();
     return () => current?.close();

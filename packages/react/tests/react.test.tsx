@@ -359,6 +359,23 @@ describe("useConfirm", () => {
     expect(server.count("/api/confirm-first")).toBe(1);
   });
 
+  test("cancelled, it closes while still in the page: the focus finds its way back", async ({
+    tab,
+  }) => {
+    const page = await renderAsks(tab.session);
+    void asks.confirmed(() => tab.api.get("/api/confirm-first")).catch(() => {});
+    await page.asked();
+    const dialog = page.find("dialog");
+    let wasThere: boolean | undefined;
+    dialog?.addEventListener("close", () => {
+      wasThere = dialog.isConnected;
+    });
+
+    await settled(() => asks.asking?.cancel());
+
+    expect(wasThere).toBe(true);
+  });
+
   test("asks once, however many wait", async ({ server, tab }) => {
     const page = await renderAsks(tab.session);
     const work = () => tab.api.get("/api/confirm-first");

@@ -83,7 +83,7 @@ function Sessions(props: {
         <ThisDeviceSkeleton lines={2} />
       )}
       <Section
-        title={others ? count(others.length, "other session") : "Other sessions"}
+        title={others?.length ? count(others.length, "other session") : "Other sessions"}
         more={
           <Link to="/sessions" className={quietLinkClass}>
             All sessions

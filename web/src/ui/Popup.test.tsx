@@ -31,11 +31,14 @@ test("is closed until its button is pressed, and says which", () => {
   expect(opener().getAttribute("aria-expanded")).toBe("true");
 });
 
-test("Escape closes it, and the focus is back on its button", () => {
+test.each([
+  ["Escape", () => fireEvent.keyDown(item() as HTMLElement, { key: "Escape" })],
+  ["what it offers", () => fireEvent.click(item() as HTMLElement)],
+])("%s closes it, and the focus is back on its button", (_, close) => {
   fireEvent.click(opener());
   item()?.focus();
 
-  fireEvent.keyDown(item() as HTMLElement, { key: "Escape" });
+  close();
 
   expect(item()).toBeNull();
   expect(document.activeElement).toBe(opener());
@@ -45,7 +48,6 @@ test.each([
   ["its button, once more", () => fireEvent.click(opener())],
   ["a press beside it", () => fireEvent.pointerDown(screen.getByText("Beside it"))],
   ["the focus going elsewhere", () => act(() => screen.getByText("Beside it").focus())],
-  ["what it offers", () => fireEvent.click(item() as HTMLElement)],
 ])("%s closes it", (_, close) => {
   fireEvent.click(opener());
   item()?.focus();

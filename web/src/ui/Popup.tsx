@@ -23,7 +23,12 @@ export function Popup({
   const box = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const panelId = useId();
-  const close = (): void => setOpen(false);
+
+  /** By choice: the focus goes back to where it came from, or a dialog would later lose it. */
+  function close(): void {
+    setOpen(false);
+    opener.current?.focus();
+  }
 
   useEffect(() => {
     if (!open) return;
@@ -40,12 +45,11 @@ export function Popup({
       ref={box}
       className={className}
       onKeyDown={(event) => {
-        if (event.key !== "Escape" || !open) return;
-        close();
-        opener.current?.focus();
+        if (event.key === "Escape" && open) close();
       }}
       onBlur={(event) => {
-        if (event.relatedTarget && !event.currentTarget.contains(event.relatedTarget)) close();
+        if (event.relatedTarget && !event.currentTarget.contains(event.relatedTarget))
+          setOpen(false);
       }}
     >
       <button
