@@ -1,5 +1,6 @@
 """The feed: what was ended anywhere is refused here within two seconds, whatever happens to it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -151,6 +152,41 @@ async def test_numbers_that_begin_anew_hide_nothing(house: House) -> None:
     pass_time(house, STALE + TICK)
 
     assert await what_becomes_of(neighbour.check_access_token(tab.access_token)) == REVOKED
+
+
+async def test_numbers_that_begin_anew_hide_nothing_a_minute_later_either(house: House) -> None:
+    """A number that was the highest half a minute ago says nothing of the ones given since."""
+    neighbour = house.another_process()
+    for wait in (OVERLAP / 2, OVERLAP / 2):
+        for _ in range(5):
+            await revoke(house, await a_tab(house))
+        await neighbour.revocations.poll()
+        pass_time(house, wait)
+    await neighbour.revocations.poll()
+    await house.database.write(
+        lambda connection: connection.execute(delete(house.tables.revocations))
+    )
+    await neighbour.revocations.poll()
+    tab = await a_tab(house)
+    await _write_to_the_feed(house, 1, tab)
+    await _write_to_the_feed(house, 11, await a_tab(house))
+
+    pass_time(house, OVERLAP / 2 + TICK)
+
+    assert await what_becomes_of(neighbour.check_access_token(tab.access_token)) == REVOKED
+
+
+async def test_whoever_goes_away_during_a_poll_leaves_it_to_the_others(house: House) -> None:
+    tab, neighbour = await a_tab(house), house.another_process()
+
+    gone, stays = [
+        asyncio.ensure_future(neighbour.check_access_token(tab.access_token)) for _ in range(2)
+    ]
+    while neighbour.revocations._polling is None:  # noqa: ASYNC110 - the keys are read first
+        await asyncio.sleep(0)
+    gone.cancel()
+
+    assert await what_becomes_of(stays) == "answered"
 
 
 async def test_a_database_that_is_away_makes_nothing_valid(own_postgres: PostgresServer) -> None:

@@ -1,10 +1,11 @@
 """Notes that a generation has reached its user: when one is made, and what it may not do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, delete, select, text
 
 from batonpass import settling as settling_module
 from batonpass.errors import StoreUnavailableError
@@ -115,6 +116,82 @@ async def test_a_token_that_is_seen_often_is_written_once(house: House) -> None:
     await house.service.check_access_token(tab.access_token)
 
     assert house.service.settling._notes == {}
+
+
+async def test_what_another_process_has_settled_is_not_written_again(
+    postgresql_url: str,
+) -> None:
+    """Every process sees the same access tokens: each would make a dead row of its own."""
+    async with a_house(postgresql_url) as house:
+        tab, neighbour = await a_tab(house), house.another_process()
+        await tab.refresh()
+        pass_time(house, 3 * GRACE)
+        await use(house, tab.access_token)
+        version = text("SELECT xmin::text FROM refresh_tokens")
+        before = await house.database.read(lambda connection: connection.scalar(version))
+
+        await neighbour.check_access_token(tab.access_token)
+        await neighbour.settling.write()
+
+        assert await house.database.read(lambda connection: connection.scalar(version)) == before
+
+
+async def test_a_note_of_a_family_that_was_purged_is_forgotten(house: House) -> None:
+    gone, kept = await a_tab(house), await a_tab(house)
+    for tab in (gone, kept):
+        await tab.refresh()
+    pass_time(house, 3 * GRACE)
+    for tab in (gone, kept):
+        await house.service.check_access_token(tab.access_token)
+    families = house.tables.refresh_tokens
+    await house.database.write(
+        lambda connection: connection.execute(
+            delete(families).where(families.c.id == gone.family_id)
+        )
+    )
+
+    await house.service.settling.write()
+
+    assert house.service.settling._notes == {}
+    assert await has_settled(house, kept)
+
+
+async def test_a_note_that_comes_during_the_write_is_for_the_next_one(house: House) -> None:
+    tab, settling = await a_tab(house), house.service.settling
+    now, long_ago = house.clock.now(), house.clock.now() - 3 * GRACE
+    settling.note(tab.family_id, 0, long_ago, now)
+
+    writing = asyncio.ensure_future(settling.write())
+    await asyncio.sleep(0)  # its notes are taken
+    settling.note(tab.family_id, 1, long_ago, now)
+    await writing
+
+    assert settling._notes == {tab.family_id: 1}
+
+
+async def test_the_newest_generation_of_a_family_is_noted(house: House) -> None:
+    tab, settling = await a_tab(house), house.service.settling
+    now, long_ago = house.clock.now(), house.clock.now() - 3 * GRACE
+
+    for generation in (3, 5, 4):
+        settling.note(tab.family_id, generation, long_ago, now)
+
+    assert settling._notes == {tab.family_id: 5}
+
+
+async def test_what_was_written_is_remembered_of_those_last_seen(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling_module, "MAX_REMEMBERED", 2)
+    first, second, third = [await a_tab(house) for _ in range(3)]
+    settling = house.service.settling
+    now, long_ago = house.clock.now(), house.clock.now() - 3 * GRACE
+
+    for tab, generation in ((first, 0), (second, 0), (first, 1), (third, 0)):
+        settling.note(tab.family_id, generation, long_ago, now)
+        await settling.write()
+
+    assert settling._written == {first.family_id: 1, third.family_id: 0}
 
 
 async def test_a_full_notebook_forgets_and_grows_no_further(

@@ -159,11 +159,9 @@ class Store:
             .order_by(families.c.id)
             .with_for_update(key_share=True)
         )
+        # It waits for nobody, so the order does not matter.
         self._lock_free = (
-            select(families.c.id)
-            .where(wanted)
-            .order_by(families.c.id)
-            .with_for_update(key_share=True, skip_locked=True)
+            select(families.c.id).where(wanted).with_for_update(key_share=True, skip_locked=True)
         )
         self._save = (
             update(families)
