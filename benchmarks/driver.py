@@ -292,6 +292,8 @@ class _Client(asyncio.Protocol):
     def close(self) -> None:
         self._left = True
         self._transport.abort()
+        # The next round goes on where this one ended, or it would use the first tokens only.
+        self._requests[:] = self._requests[self._at :] + self._requests[: self._at]
 
     def data_received(self, data: bytes) -> None:
         if self._rest:

@@ -86,6 +86,16 @@ def test_a_client_that_asks_by_the_clock_is_charged_for_what_it_could_not_send_i
     assert (first >= 1.0, second >= 0.9, third >= 0.8) == (True, True, True)
 
 
+def test_the_next_round_goes_on_with_the_tokens_that_this_one_did_not_come_to() -> None:
+    crowd, client, sent = a_client(replace(LOAD, cookies=["a", "b", "c"], clients=1))
+    client.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+    client.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    client.close()
+
+    assert crowd.shares[0] == [sent[2], sent[0], sent[1]]
+
+
 def test_each_refresh_is_a_generation_also_in_the_next_round() -> None:
     with sqlite() as url, Driver() as driver:
         cookies = [one.cookie for one in seed(url, 8)]
@@ -125,6 +135,9 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[bytes] = []
+
+    def abort(self) -> None:
+        """Nobody is at the other end."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent.append(bytes(data))
