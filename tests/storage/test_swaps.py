@@ -121,7 +121,7 @@ async def test_it_moves_exactly_what_judge_would_rotate_and_as_rotate_does(
         presented = Presented(token.generation, digest(token.secret), None)
         ruling = rules.judge(family, presented, judged_by, T0)
         if ruling.verdict is not Verdict.ROTATE:
-            assert token not in moved
+            assert family.id not in moved
             assert after == stored
             continue
         rotated += 1
@@ -130,7 +130,7 @@ async def test_it_moves_exactly_what_judge_would_rotate_and_as_rotate_does(
         secret = derive_successor(KEY, token, nonce)
         expected = rules.rotate(family, digest(secret), nonce, policy, T0)
         assert after == replace(stored, family=expected, origin=HOME)
-        outcome = moved[token]
+        outcome = moved[family.id]
         assert outcome.ruling == ruling
         assert outcome.grant == after.grant
         assert outcome.successor == replace(token, generation=token.generation + 1, secret=secret)

@@ -19,7 +19,6 @@ from sqlalchemy import Connection
 from batonpass.clock import Clock
 from batonpass.errors import InternalError, StoreUnavailableError
 from batonpass.events import EventName, SecurityEvent
-from batonpass.refresh_tokens import RefreshToken
 from batonpass.storage.engine import Database, RowLockedError, reason_of
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
 from batonpass.storage.store import Store
@@ -91,10 +90,8 @@ class Transaction:
     clock: Clock
     swaps: Swaps | None = None
 
-    async def swap(
-        self, requests: Sequence[Request], lock_wait_ms: int
-    ) -> Mapping[RefreshToken, Outcome]:
-        """Rotate what needs no judging; whatever is not in the answer is as it was."""
+    async def swap(self, requests: Sequence[Request], lock_wait_ms: int) -> Mapping[UUID, Outcome]:
+        """Rotate what needs no judging; families that are not in the answer are as they were."""
         if self.swaps is None:
             return {}
         return await self.swaps.rotate(requests, self.clock.now(), lock_wait_ms)
@@ -251,14 +248,12 @@ def _still_there(batch: list[_Place]) -> list[Waiting]:
     return [one for place in batch for one in place.waiting if not one[1].done()]
 
 
-def _answer_those(
-    waiting: list[Waiting], outcomes: Mapping[RefreshToken, Outcome]
-) -> list[Waiting]:
-    """Answer whom `outcomes` knows; return the others."""
+def _answer_those(waiting: list[Waiting], outcomes: Mapping[UUID, Outcome]) -> list[Waiting]:
+    """Answer those whose families `outcomes` names: each had one request. Return the others."""
     others = []
     for one in waiting:
         request, future = one
-        outcome = outcomes.get(request.token)
+        outcome = outcomes.get(request.token.family_id)
         if outcome is None:
             others.append(one)
         elif not future.done():

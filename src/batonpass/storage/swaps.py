@@ -164,11 +164,11 @@ class Swaps:
 
     async def rotate(
         self, requests: Sequence[Request], now: datetime, lock_wait_ms: int
-    ) -> Mapping[RefreshToken, Outcome]:
+    ) -> Mapping[UUID, Outcome]:
         """Spend those tokens that are current in a living family, and commit.
 
         Returns:
-            What became of them; all others are as they were, and are to be judged.
+            What became of them, by family; all others are as they were, and are to be judged.
 
         Raises:
             StoreUnavailableError: The database is away.
@@ -192,9 +192,9 @@ class Swaps:
         else:
             grants = await self._swap_on_postgresql(spent, moments, lock_wait_ms)
         return {
-            one.token: Outcome(_ROTATES, grants[one.token.family_id], one.successor)
+            family_id: Outcome(_ROTATES, grants[family_id], one.successor)
             for one in spent
-            if one.token.family_id in grants
+            if (family_id := one.token.family_id) in grants
         }
 
     async def _swap_on_postgresql(
