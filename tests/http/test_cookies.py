@@ -62,6 +62,10 @@ def test_without_remember_they_last_until_the_browser_is_closed() -> None:
         assert "Expires" not in cookie
 
 
+def test_in_the_last_second_they_do_not_last_until_the_browser_is_closed() -> None:
+    assert all("Max-Age=0;" in cookie for cookie in written(SECURE.issue(TOKEN, FAMILY_ID, 7, 0)))
+
+
 @pytest.mark.parametrize(("samesite", "secure", "attribute"), [
     ("strict", True, "Strict"), ("lax", True, "Lax"), ("none", True, "None"),
     ("strict", False, "Strict"), ("lax", False, "Lax"),
