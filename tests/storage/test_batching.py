@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from batonpass.errors import StoreUnavailableError
 from batonpass.refresh_tokens import Transport
 from batonpass.storage import batching
+from batonpass.storage.engine import ConnectionLostError
 from batonpass.storage.rulings import Request
+from tests.support.families import STRICT
 from tests.support.services import House, a_house
 from tests.support.thieves import AT_HOME, Tab, a_tab, what_becomes_of
 
@@ -296,6 +298,45 @@ async def test_a_row_that_is_held_too_long_is_unavailable_and_then_good_again(
         assert while_held == "unavailable"
         assert await what_becomes_of(tab.refresh()) == "answered"
         engine.dispose()
+
+
+# --- A connection that is lost ------------------------------------------------------------------
+
+
+def lose_the_next_answer(house: House) -> None:
+    """Cut the connection of the next swap, once it is committed."""
+    run_alone = house.database.run_alone
+
+    async def run_and_cut(statement: str, *arguments: object) -> list[Sequence[Any]]:
+        house.database.run_alone = run_alone  # type: ignore[method-assign]  # once
+        await run_alone(statement, *arguments)
+        raise ConnectionLostError
+
+    house.database.run_alone = run_and_cut  # type: ignore[method-assign]  # a cut wire
+
+
+async def test_what_was_committed_before_the_wire_was_cut_is_a_repeat(postgresql_url: str) -> None:
+    async with a_house(postgresql_url) as house:
+        tab = await a_tab(house)
+        lose_the_next_answer(house)
+
+        await tab.refresh()
+
+        assert (await house.row(tab.family_id)).family.generation == 1
+        assert (await tab.refresh()).session.generation == 2
+
+
+async def test_a_strict_server_does_not_take_its_own_lost_answer_for_theft(
+    postgresql_url: str,
+) -> None:
+    async with a_house(postgresql_url, policy=STRICT) as house:
+        tab = await a_tab(house)
+        lose_the_next_answer(house)
+
+        outcome = await what_becomes_of(tab.refresh())
+
+        assert outcome == "unavailable"
+        assert (await house.row(tab.family_id)).family.ended_at is None
 
 
 # --- Those who go away -------------------------------------------------------------------------

@@ -19,9 +19,16 @@ ClaimsDependency = Callable[..., Awaitable[Claims]]
 FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
 
 
+class _OneBearer(OAuth2PasswordBearer):
+    """Finds the token of the one Authorization header; of two, nobody can say which counts."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        return _bearer_token(request.scope)
+
+
 def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
     """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1)."""
-    return OAuth2PasswordBearer(
+    return _OneBearer(
         tokenUrl=f"{prefix.lstrip('/')}/token",
         scheme_name="OAuth2PasswordBearer",
         auto_error=False,
@@ -57,7 +64,7 @@ class VerifiedClaims(SecurityBase):
 
 
 def _bearer_token(scope: Scope) -> str | None:
-    """Find the token of the one Authorization header; of two, nobody can say which counts."""
+    """Return the token of the Authorization header; None where there is none, "" for two."""
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     if not found:
         return None

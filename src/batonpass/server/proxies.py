@@ -32,7 +32,7 @@ class Proxies:
     def __init__(self, trusted: Sequence[Network]) -> None:
         """Take the proxies' networks."""
         self._trusted = tuple(trusted)
-        self._is_peer_trusted = lru_cache(_PEERS_REMEMBERED)(self._ask_networks)
+        self._ask_networks = lru_cache(_PEERS_REMEMBERED)(self._read_peer)
 
     def address_of(self, scope: Scope) -> str | None:
         """Return the client's address."""
@@ -67,7 +67,10 @@ class Proxies:
             )
         )
 
-    def _ask_networks(self, peer: str | None) -> bool:
+    def _is_peer_trusted(self, peer: str | None) -> bool:
+        return bool(self._trusted) and self._ask_networks(peer)
+
+    def _read_peer(self, peer: str | None) -> bool:
         return self._is_trusted(_address(peer))
 
     def _is_trusted(self, address: Address | None) -> bool:

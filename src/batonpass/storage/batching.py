@@ -19,7 +19,12 @@ from sqlalchemy import Connection
 from batonpass.clock import Clock
 from batonpass.errors import InternalError, StoreUnavailableError
 from batonpass.events import EventName, SecurityEvent
-from batonpass.storage.engine import Database, RowLockedError, reason_of
+from batonpass.storage.engine import (
+    ConnectionLostError,
+    Database,
+    RowLockedError,
+    reason_of,
+)
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
 from batonpass.storage.store import Store
 from batonpass.storage.swaps import Swaps
@@ -91,10 +96,17 @@ class Transaction:
     swaps: Swaps | None = None
 
     async def swap(self, requests: Sequence[Request], lock_wait_ms: int) -> Mapping[UUID, Outcome]:
-        """Rotate what needs no judging; families that are not in the answer are as they were."""
+        """Rotate what needs no judging; families that are not in the answer are to be judged."""
         if self.swaps is None:
             return {}
-        return await self.swaps.rotate(requests, self.clock.now(), lock_wait_ms)
+        try:
+            return await self.swaps.rotate(requests, self.clock.now(), lock_wait_ms)
+        except ConnectionLostError:
+            # What had been committed is a repeat to the judge, and answered alike; but not where
+            # grace is zero: there it would be theft.
+            if not self.bench.policy.recovers:
+                raise
+            return {}
 
     async def run(
         self, requests: Sequence[Request], lock_wait_ms: int

@@ -56,6 +56,10 @@ class RowLockedError(StoreUnavailableError):
     """Somebody else holds a row for longer than a transaction may wait."""
 
 
+class ConnectionLostError(StoreUnavailableError):
+    """The connection went while a statement ran: whether that was committed nobody knows."""
+
+
 class Database:
     """Runs work in transactions of its own (I5: an ending commits although its request fails)."""
 
@@ -102,9 +106,8 @@ class Database:
     async def run_alone(self, statement: str, *arguments: object) -> list[Sequence[Any]]:
         """Run one statement that is a transaction by itself; on asyncpg only.
 
-        It is never tried again: where its answer is lost, nobody knows whether it was committed.
-
         Raises:
+            ConnectionLostError: Its answer is lost, or it never got there; it is not tried again.
             StoreUnavailableError: The database cannot be reached, or is not answering.
             RowLockedError: A row stayed locked longer than the `lock_timeout` that it set.
         """
@@ -175,11 +178,17 @@ class Database:
                 driver = await _driver_connection(connection)
                 try:
                     rows: list[Sequence[Any]] = await driver.fetch(statement, *arguments)
-                except Exception:
+                except Exception as error:
                     if driver.is_closed():  # SQLAlchemy has not seen it
                         await connection.invalidate()
+                        raise ConnectionLostError from error
                     raise
                 return rows
+        except ConnectionLostError as error:
+            logger.warning(
+                "database_unavailable", extra={"why": reason_of(error.__cause__ or error)}
+            )
+            raise
         except Exception as error:  # noqa: BLE001 - raised on, or translated
             _raise_translated(error)
 
