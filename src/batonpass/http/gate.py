@@ -56,7 +56,7 @@ class Gate:
             return
         path = self.edge.path(scope)
         if path == self._refresh_path and scope["type"] == "http" and scope["method"] == "POST":
-            await answer_refresh(self.edge, scope, receive, send)
+            await answer_refresh(self.edge, scope, receive, send, self.edge.origin_of(scope))
             return
         shown = scope
         if path not in self._cookie_readers:
@@ -75,9 +75,10 @@ class Gate:
         await self.app(shown, _Replay(body, receive), _no_store(send))
 
 
-async def answer_refresh(edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer POST /auth/refresh, from the first byte to the last."""
-    origin = edge.origin_of(scope)
+async def answer_refresh(
+    edge: Edge, scope: Scope, receive: Receive, send: Send, origin: str
+) -> None:
+    """Answer POST /auth/refresh, from the first byte to the last; `origin`: where it was sent."""
     try:
         body = await _admit(edge, scope, receive, origin)
         response = await refresh(edge, scope, body, origin)
@@ -95,7 +96,7 @@ async def refresh(edge: Edge, scope: Scope, body: bytes, origin: str) -> Respons
         edge: How requests are read.
         scope: The request.
         body: Its body.
-        origin: The one it was sent to.
+        origin: Where it was sent.
     """
     arrived = edge.service.clock.now()
     cookies = edge.cookies_at(origin)

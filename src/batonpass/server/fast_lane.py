@@ -42,14 +42,15 @@ class FastLane:
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer it."""
         scope, line = identified(scope)
-        more = [*self._rules.of_api(scope), line]
+        origin = self._edge.origin_of(scope)
+        more = [*self._rules.of_api(origin), line]
 
         async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 
-        await answer_refresh(self._edge, scope, receive, send_completed)
+        await answer_refresh(self._edge, scope, receive, send_completed, origin)
 
 
 class ServerApp(FastAPI):

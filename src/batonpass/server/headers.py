@@ -116,9 +116,13 @@ class HeaderRules:
             b"cross-origin-opener-policy": b"same-origin",
         }
 
-    def of_api(self, scope: Scope) -> list[Header]:
-        """Return what an answer of the API needs that sets none of these itself."""
-        return [*self._for_api.items(), *self._hsts(scope)]
+    def of_api(self, origin: str) -> list[Header]:
+        """Return what an answer of the API needs that sets none of these itself.
+
+        Args:
+            origin: Where the request was sent, as `origin_of` reads it.
+        """
+        return [*self._for_api.items(), *self._hsts(origin)]
 
     def missing(self, scope: Scope, given: Sequence[Header]) -> list[Header]:
         """Return what an answer with the headers `given` lacks."""
@@ -126,10 +130,10 @@ class HeaderRules:
         is_page = present.get(b"content-type", b"").lower().startswith(b"text/html")
         wanted = self._for_pages if is_page else self._for_api
         missing = [(name, value) for name, value in wanted.items() if name not in present]
-        return [*missing, *self._hsts(scope)]
+        return [*missing, *self._hsts(self._origin_of(scope))]
 
-    def _hsts(self, scope: Scope) -> list[Header]:
-        is_https = _is_https(self._own_origin or self._origin_of(scope), always=self._https)
+    def _hsts(self, origin: str) -> list[Header]:
+        is_https = _is_https(self._own_origin or origin, always=self._https)
         return [(b"strict-transport-security", HSTS.encode())] if is_https else []
 
 
