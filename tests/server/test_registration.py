@@ -21,6 +21,7 @@ from batonpass.keys import derive
 from batonpass.server import migrations
 from batonpass.server.app import LETTERS, REGISTRATIONS_IN_PRODUCTION, build_app, build_auth
 from batonpass.server.email_addresses import parse
+from batonpass.server.engines import dispose
 from batonpass.server.mail import MAX_WAITING
 from batonpass.server.models import tables, users
 from batonpass.server.registration import MAX_TOKEN_CHARACTERS, RegistrationLinks
@@ -184,6 +185,7 @@ async def a_site(database_url: str, **settings: object) -> AsyncIterator[Site]:
             yield site
         site.mail_was_empty_at_the_end = mail.is_empty()
         await auth.database.aclose()
+        await dispose(auth.database.engine)
 
 
 @pytest.fixture
