@@ -13,7 +13,7 @@ from datetime import datetime
 
 from batonpass.access_tokens import LEEWAY, AccessTokens, Claims
 
-MAX_REMEMBERED = 8192  # about 1.5 kB each
+MAX_REMEMBERED = 8192
 
 
 class VerifiedTokens:

@@ -38,8 +38,8 @@ def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
 class VerifiedClaims(SecurityBase):
     """The dependency that verifies the access token: no query on an ordinary request.
 
-    It is the security scheme itself: FastAPI takes 8 µs for each dependency of a dependency, and
-    this one is asked on every request.
+    It is the security scheme itself: FastAPI solves each dependency of a dependency anew, and this
+    one is asked on every request.
     """
 
     def __init__(self, service: AuthService, scheme: OAuth2PasswordBearer) -> None:
