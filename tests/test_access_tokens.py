@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from batonpass.access_tokens import (
 )
 from batonpass.errors import AccessTokenInvalidError
 from batonpass.keys import Algorithm, KeyPeriod, KeyRing, SigningKey
+from tests.support.effort import in_additions
 
 ALGORITHMS = get_args(Algorithm)
 SECRET = bytes.fromhex("3a7f1c9be2d4405861fa0c77b39de815a6c2f0914e8b5d23970c6fd1be48a352")
@@ -549,13 +549,10 @@ def test_claims_of_any_json_are_read_or_refused(changes: dict[str, object]) -> N
         "many members": b"{" + b",".join(b'"%d":0' % n for n in range(700)) + b"}",
     }.items()),
 ])  # fmt: skip
-def test_a_hostile_shape_costs_less_than_a_millisecond(token: str) -> None:
-    def spent() -> float:
-        begun = time.process_time()
-        assert problem_of(token) is not None
-        return time.process_time() - begun
+def test_a_hostile_shape_costs_little(token: str) -> None:
+    assert problem_of(token) is not None
 
-    assert min(spent() for _ in range(20)) < 0.001
+    assert in_additions(lambda: problem_of(token)) < 80_000  # the dearest: 21,000, 1 ms
 
 
 def test_the_same_bytes_hash_alike_for_a_cache_only_if_they_are_the_same_token() -> None:

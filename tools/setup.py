@@ -99,7 +99,17 @@ def _install_python_packages() -> None:
     command(
         *PIP, "--no-compile", "--require-hashes", "-r", LOCK, what="Installing the Python packages"
     )
+    _compile_python_packages()
     begun.unlink()
+
+
+def _compile_python_packages() -> None:
+    """Compile them now, on all cores: else the first start does, or each, where none may write."""
+    packages = next((VENV / "lib").glob("python3.*")) / "site-packages"
+    # Its status is not looked at: some packages carry templates that are no Python yet.
+    subprocess.run(
+        [PYTHON, "-m", "compileall", "-qq", "-j", "0", packages], check=False, capture_output=True
+    )
 
 
 def install_batonpass() -> None:

@@ -19,6 +19,7 @@ PYTHON = VENV / "bin" / "python"
 NODE = ROOT / ".node"  # only where the machine's own Node.js does not do
 STAMPS = VENV / "stamps"
 TICK_SECONDS = 1.0
+_NOT_PASSED_ON = frozenset({"PYTHONDONTWRITEBYTECODE"})
 LOG = ROOT / "test-artefacts" / "last-step.log"
 
 # What pip and npm say when the network, not the project, is at fault.
@@ -55,11 +56,16 @@ def explained() -> Iterator[None]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment that commands run in: the installed Python and Node.js come first."""
+    """Return the environment that commands run in: the installed Python and Node.js come first.
+
+    Python may keep what it compiles: many tests start processes, and compiling takes each longer
+    than all that it is started for.
+    """
     path = [str(VENV / "bin"), os.environ.get("PATH", os.defpath)]
     if (NODE / "bin" / "node").exists():
         path.insert(1, str(NODE / "bin"))
-    return os.environ | {
+    given = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    return given | {
         "PATH": os.pathsep.join(path),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "NPM_CONFIG_UPDATE_NOTIFIER": "false",

@@ -1,7 +1,6 @@
 """Our cookies: what is written, what is read, what no handler sees."""
 
 import contextlib
-import time
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from uuid import UUID
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from batonpass.errors import RefreshTokenInvalidError
 from batonpass.http.cookies import CookiePolicy, SameSite, session_state
 from batonpass.refresh_tokens import TEXT_LENGTH, RefreshToken, Transport, encode
+from tests.support.effort import in_additions
 
 FAMILY_ID = UUID("01936f3c-0000-7000-8000-0123456789ab")
 OTHER_FAMILY_ID = UUID("01936f3c-0000-7000-8000-0123456789ac")
@@ -275,14 +275,12 @@ def test_after_hiding_nobody_reads_a_token(cookies: list[str]) -> None:
     pytest.param(PLAIN_NAME + "=" + "x" * 10**6, id="1 MB of value"),
     pytest.param(PLAIN_NAME + ";" * 10**6, id="1 MB of separators"),
 ])  # fmt: skip
-def test_a_hostile_header_costs_less_than_five_milliseconds(cookie: str) -> None:
+def test_a_hostile_header_costs_little(cookie: str) -> None:
     headers = a_request(cookie)
 
-    def spent() -> float:
-        begun = time.process_time()
+    def work() -> None:
         PLAIN.hide(headers)
         with contextlib.suppress(RefreshTokenInvalidError):
             PLAIN.read_refresh_token(headers)
-        return time.process_time() - begun
 
-    assert min(spent() for _ in range(10)) < 0.005
+    assert in_additions(work) < 300_000  # the dearest: 84,000, 4 ms
