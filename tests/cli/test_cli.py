@@ -5,49 +5,16 @@ import errno
 import json
 import os
 import socket
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from batonpass.cli import sessions
-from tests.support.servers import PASSWORD, SECRET_KEY, a_server
+from tests.support.servers import PASSWORD, a_server
+from tests.support.shell import Shell
 
 EMAIL = "ada@example.com"
-
-
-class Shell:
-    """Runs `batonpass` in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        """Work in `folder`."""
-        self.folder = folder
-
-    def __call__(self, *words: str, stdin: str = "", **settings: str) -> tuple[int, str, str]:
-        """Run a command: its exit code, what it printed, what it complained of."""
-        code = "from batonpass.cli import main; main()"
-        return self.python(code, *words, stdin=stdin, **settings)
-
-    def python(
-        self, code: str, *words: str, stdin: str = "", **settings: str
-    ) -> tuple[int, str, str]:
-        """Run Python as a command would be run."""
-        ours = {f"BATONPASS_{name}": value for name, value in settings.items()}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("BATONPASS_")}
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words],
-            cwd=self.folder,
-            input=stdin,
-            env={**kept, "BATONPASS_SECRET_KEY": SECRET_KEY, "COLUMNS": "200", **ours},
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=60,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture

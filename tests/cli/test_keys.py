@@ -9,10 +9,10 @@ import pytest
 
 from batonpass.clock import Clock as RealClock
 from batonpass.keys import LEARNT_WITHIN, Algorithm, derive
-from tests.cli.test_cli import Shell
 from tests.support.clocks import Clock
 from tests.support.families import TICK
 from tests.support.servers import SECRET_KEY, a_server
+from tests.support.shell import Shell
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import uvicorn
 
 from batonpass.cli import serving
 from batonpass.server import migrations
-from tests.cli.test_cli import Shell
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.support.servers import SECRET_KEY
+from tests.support.shell import Shell
 
 Start = Callable[..., str]
 
