@@ -4,6 +4,7 @@ import pytest
 
 from batonpass.errors import CsrfError
 from batonpass.http.csrf import CsrfPolicy, serialised
+from batonpass.http.edge import Head
 
 OWN = "https://app.example"
 LISTED = "https://spa.example:8443"
@@ -28,7 +29,14 @@ def passes(
     request_origin: str = OWN,
 ) -> bool:
     try:
-        policy.check(method, headers, has_cookie=has_cookie, request_origin=request_origin)
+        head = Head({"headers": headers})
+        policy.check(
+            method,
+            sites=head.values(b"sec-fetch-site"),
+            origins=head.values(b"origin"),
+            has_cookie=has_cookie,
+            request_origin=request_origin,
+        )
     except CsrfError:
         return False
     return True

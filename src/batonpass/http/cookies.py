@@ -63,10 +63,11 @@ class CookiePolicy:
         }.items():
             object.__setattr__(self, name, value)
 
-    def read_refresh_token(self, headers: Iterable[Header]) -> str | None:
-        """Find the refresh token among a request's headers; None when there is none.
+    def read_refresh_token(self, cookies: Iterable[bytes]) -> str | None:
+        """Find the refresh token in a request's Cookie headers; None when there is none.
 
-        The same value twice counts once. The text may still be anything of the right length.
+        HTTP/2 may split them (RFC 9113 §8.2.3). The same value twice counts once. The text may
+        still be anything of the right length.
 
         Raises:
             RefreshTokenInvalidError: There are two different ones, and nobody can say which is the
@@ -74,11 +75,11 @@ class CookiePolicy:
         """
         wanted = self.refresh_token_name.encode()
         values: set[bytes] = set()
-        for header, value in headers:
-            if header == b"cookie" and wanted in value:  # HTTP/2 may split it (RFC 9113 §8.2.3)
-                if len(value) > MAX_COOKIE_HEADER:
+        for header in cookies:
+            if wanted in header:
+                if len(header) > MAX_COOKIE_HEADER:
                     raise RefreshTokenInvalidError
-                values.update(pair.value for pair in _candidates(value) if pair.name == wanted)
+                values.update([pair.value for pair in _candidates(header) if pair.name == wanted])
         if not values:
             return None
         if len(values) > 1:

@@ -6,7 +6,7 @@ What says nothing is no browser, and then no cookie of a user's browser is in pl
 Source: W3C Fetch Metadata §2.3 (Sec-Fetch-Site), RFC 6454 §7 (Origin); docs/security.md, S-CSRF.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batonpass.errors import CsrfError
@@ -40,8 +40,9 @@ class CsrfPolicy:
     def check(
         self,
         method: str,
-        headers: Iterable[tuple[bytes, bytes]],
         *,
+        sites: Sequence[bytes],
+        origins: Sequence[bytes],
         has_cookie: bool,
         request_origin: str,
     ) -> None:
@@ -49,16 +50,18 @@ class CsrfPolicy:
 
         Args:
             method: As HTTP writes it, in capitals.
-            headers: The request's, names in small letters.
+            sites: The values of Sec-Fetch-Site.
+            origins: The values of Origin.
             has_cookie: Whether our refresh cookie came along.
             request_origin: scheme://host[:port] by which the request reached us.
 
         Raises:
-            CsrfError: Another site sent it, or nobody can tell.
+            CsrfError: Another site sent it, or nobody can tell; or it said one of them twice, as no
+                browser does.
         """
         if method in _HARMLESS:
             return
-        site, origin = _read(headers)
+        site, origin = _the_one(sites), _the_one(origins)
         if site is None and origin is None:
             if has_cookie and self.cookies_cross_site:
                 raise CsrfError
@@ -83,16 +86,9 @@ def serialised(origin: str) -> str:
     return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
-def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str | None]:
-    """Return Sec-Fetch-Site and Origin.
-
-    Raises:
-        CsrfError: One came twice: a browser sends it once.
-    """
-    found: dict[bytes, str] = {}
-    for name, value in headers:
-        if name in {b"sec-fetch-site", b"origin"}:
-            if name in found:
-                raise CsrfError
-            found[name] = value.decode("latin-1")
-    return found.get(b"sec-fetch-site"), found.get(b"origin")
+def _the_one(values: Sequence[bytes]) -> str | None:
+    if not values:
+        return None
+    if len(values) > 1:
+        raise CsrfError
+    return values[0].decode("latin-1")

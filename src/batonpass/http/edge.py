@@ -5,7 +5,7 @@ differently.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -40,6 +40,40 @@ def request_origin(scope: Scope) -> str:
     """Return the origin that the request was sent to, as its own head says."""
     host = header(scope, b"host") or ""
     return f"{scope.get('scheme', 'http')}://{host}"
+
+
+class Head:
+    """A request's headers, searched once: a refresh asks for ten of them."""
+
+    __slots__ = ("_first", "_lines")
+
+    def __init__(self, scope: Scope) -> None:
+        """Take what the request carries; names are in small letters (ASGI)."""
+        self._lines: Headers = scope["headers"]
+        self._first = dict(reversed(self._lines))
+
+    def __contains__(self, name: bytes) -> bool:
+        """Whether there is such a header."""
+        return name in self._first
+
+    def get(self, name: bytes) -> str | None:
+        """Return a header's first value."""
+        value = self._first.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def values(self, name: bytes) -> Sequence[bytes]:
+        """Return all values of a header, line by line."""
+        first = self._first.get(name)
+        if first is None:
+            return ()
+        if len(self._first) == len(self._lines):  # no name comes twice
+            return (first,)
+        return [value for key, value in self._lines if key == name]
+
+    @property
+    def size(self) -> int:
+        """How many bytes names and values take."""
+        return sum([len(name) + len(value) for name, value in self._lines])
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -118,31 +152,31 @@ class Edge:
             request_id=scope.get("state", {}).get("request_id"),
         )
 
-    def may_use_body(self, scope: Scope) -> bool:
+    def may_use_body(self, head: Head) -> bool:
         """Whether a refresh token may travel in the body: no sign of a browser (S-RT-10)."""
-        present = {name for name, _ in scope["headers"]}
-        return present.isdisjoint((b"cookie", b"origin", b"sec-fetch-site"))
+        return not any(name in head for name in (b"cookie", b"origin", b"sec-fetch-site"))
 
     def login_transport(self, scope: Scope) -> Transport:
         """Return how the tokens of a login made by this request will travel."""
         asked = (header(scope, b"x-token-transport") or "").strip().lower() == "body"
-        return Transport.BODY if asked and self.may_use_body(scope) else Transport.COOKIE
+        return Transport.BODY if asked and self.may_use_body(Head(scope)) else Transport.COOKIE
 
-    def check_csrf(self, scope: Scope, origin: str) -> None:
+    def check_csrf(self, method: str, head: Head, origin: str) -> None:
         """Refuse what a page that is not ours sent.
 
         Args:
-            scope: The request.
+            method: The request's.
+            head: Its headers.
             origin: The one it was sent to.
 
         Raises:
             CsrfError: It comes from elsewhere.
         """
-        headers = scope["headers"]
         self._csrf.check(
-            scope["method"],
-            headers,
-            has_cookie=any(name == b"cookie" for name, _ in headers),
+            method,
+            sites=head.values(b"sec-fetch-site"),
+            origins=head.values(b"origin"),
+            has_cookie=b"cookie" in head,
             request_origin=origin,
         )
 

@@ -22,7 +22,7 @@ from batonpass.errors import (
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
 from batonpass.http.cookies import CookiePolicy
-from batonpass.http.edge import Edge, require_json
+from batonpass.http.edge import Edge, Head, require_json
 from batonpass.refresh_tokens import Transport
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,9 @@ class Gate:
             return
         path = self.edge.path(scope)
         if path == self._refresh_path and scope["type"] == "http" and scope["method"] == "POST":
-            await answer_refresh(self.edge, scope, receive, send, self.edge.origin_of(scope))
+            response = await answer_refresh(self.edge, scope, receive, self.edge.origin_of(scope))
+            if response is not None:
+                await response(scope, receive, send)
             return
         shown = scope
         if path not in self._cookie_readers:
@@ -66,7 +68,7 @@ class Gate:
             return
         try:
             # As it came: what is hidden weighs, and says "a browser".
-            body = await _admit(self.edge, scope, receive, self.edge.origin_of(scope))
+            body = await _admit(self.edge, scope, Head(scope), receive, self.edge.origin_of(scope))
         except ClientGoneError:
             return
         except BatonpassError as error:
@@ -76,25 +78,36 @@ class Gate:
 
 
 async def answer_refresh(
-    edge: Edge, scope: Scope, receive: Receive, send: Send, origin: str
-) -> None:
-    """Answer POST /auth/refresh, from the first byte to the last; `origin`: where it was sent."""
+    edge: Edge, scope: Scope, receive: Receive, origin: str
+) -> Response | None:
+    """Answer POST /auth/refresh, from its first byte on.
+
+    Args:
+        edge: How requests are read.
+        scope: The request.
+        receive: Brings its body.
+        origin: Where it was sent.
+
+    Returns:
+        The answer; None: nobody is there any more.
+    """
+    head = Head(scope)
     try:
-        body = await _admit(edge, scope, receive, origin)
-        response = await refresh(edge, scope, body, origin)
+        body = await _admit(edge, scope, head, receive, origin)
+        return await refresh(edge, scope, head, body, origin)
     except ClientGoneError:
-        return
+        return None
     except BatonpassError as error:
-        response = refusal(error)
-    await response(scope, receive, send)
+        return refusal(error)
 
 
-async def refresh(edge: Edge, scope: Scope, body: bytes, origin: str) -> Response:
+async def refresh(edge: Edge, scope: Scope, head: Head, body: bytes, origin: str) -> Response:
     """Answer a refresh that was admitted: the successor, or a refusal that touches no cookie.
 
     Args:
         edge: How requests are read.
         scope: The request.
+        head: Its headers.
         body: Its body.
         origin: Where it was sent.
     """
@@ -102,7 +115,7 @@ async def refresh(edge: Edge, scope: Scope, body: bytes, origin: str) -> Respons
     cookies = edge.cookies_at(origin)
     try:
         require_json(scope, body)
-        text, transport = _presented(edge, scope, body, cookies)
+        text, transport = _presented(edge, head, body, cookies)
         answer = await edge.service.rotate_refresh_token(
             text, transport, edge.visit(scope), arrived
         )
@@ -115,31 +128,33 @@ async def refresh(edge: Edge, scope: Scope, body: bytes, origin: str) -> Respons
     return token_answer(cookies, answer)
 
 
-async def _admit(edge: Edge, scope: Scope, receive: Receive, origin: str) -> bytes:
+async def _admit(edge: Edge, scope: Scope, head: Head, receive: Receive, origin: str) -> bytes:
     """Hold a request to what is true of all of ours, and return its body.
 
     Raises:
         BatonpassError: It is refused; nothing of it counts.
         ClientGoneError: It never became whole.
     """
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+    if head.size > MAX_HEAD_BYTES:
         raise HeadersTooLargeError
     if scope["method"] in _CHANGES_SOMETHING:
-        edge.check_csrf(scope, origin)
-    return await _read_body(scope, receive)
+        edge.check_csrf(scope["method"], head, origin)
+    if any(_announces_too_much(value) for value in head.values(b"content-length")):
+        raise BodyTooLargeError
+    return await _read_body(receive)
 
 
 def _presented(
-    edge: Edge, scope: Scope, body: bytes, cookies: CookiePolicy
+    edge: Edge, head: Head, body: bytes, cookies: CookiePolicy
 ) -> tuple[str, Transport]:
     """Find the refresh token: in the cookie, or in a body that shows no sign of a browser."""
-    text = cookies.read_refresh_token(scope["headers"])
+    text = cookies.read_refresh_token(head.values(b"cookie"))
     if text is not None:
         return text, Transport.COOKIE
     text = _in_body(body)
     if text is None:
         raise RefreshTokenMissingError
-    if not edge.may_use_body(scope):
+    if not edge.may_use_body(head):
         raise RefreshTokenInvalidError
     return text, Transport.BODY
 
@@ -159,11 +174,8 @@ def _in_body(body: bytes) -> str | None:
     return text
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     """Read the whole body, which is small, before anything is decided."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and _announces_too_much(value):
-            raise BodyTooLargeError
     chunks: list[bytes] = []
     size = 0
     while True:

@@ -29,7 +29,7 @@ from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
 from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
 from batonpass.http.dependencies import ClaimsDependency
-from batonpass.http.edge import JSON_TYPES, Edge, check_media_type, require_json
+from batonpass.http.edge import JSON_TYPES, Edge, Head, check_media_type, require_json
 from batonpass.http.gate import refresh
 from batonpass.keys import KeyRing
 from batonpass.refresh_tokens import Transport
@@ -138,7 +138,8 @@ def build_router(
     )
     async def refresh_route(request: Request) -> Response:
         scope = request.scope
-        return await refresh(edge, scope, await request.body(), edge.origin_of(scope))
+        body = await request.body()
+        return await refresh(edge, scope, Head(scope), body, edge.origin_of(scope))
 
     @router.post(
         "/logout",
@@ -286,7 +287,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
 def _cookie_or_none(edge: Edge, request: Request) -> str | None:
     """Return the refresh cookie; two different ones are none."""
     try:
-        return edge.cookies(request.scope).read_refresh_token(request.scope["headers"])
+        return edge.cookies(request.scope).read_refresh_token(Head(request.scope).values(b"cookie"))
     except RefreshTokenInvalidError:
         return None
 
@@ -294,7 +295,7 @@ def _cookie_or_none(edge: Edge, request: Request) -> str | None:
 async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Transport]:
     require_json(request.scope, await request.body())
     text = _cookie_or_none(edge, request)
-    if text is not None or not edge.may_use_body(request.scope):
+    if text is not None or not edge.may_use_body(Head(request.scope)):
         return text, Transport.COOKIE
     try:
         content = await request.json()

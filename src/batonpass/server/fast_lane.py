@@ -5,7 +5,7 @@ another origin goes the ordinary way, through CORS; both ways end in the gate's 
 """
 
 from fastapi import FastAPI
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from batonpass.http.edge import Edge, header
 from batonpass.http.gate import answer_refresh
@@ -43,14 +43,10 @@ class FastLane:
         """Answer it."""
         scope, line = identified(scope)
         origin = self._edge.origin_of(scope)
-        more = [*self._rules.of_api(origin), line]
-
-        async def send_completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *more]
-            await send(message)
-
-        await answer_refresh(self._edge, scope, receive, send_completed, origin)
+        response = await answer_refresh(self._edge, scope, receive, origin)
+        if response is not None:
+            response.raw_headers += [*self._rules.of_api(origin), line]
+            await response(scope, receive, send)
 
 
 class ServerApp(FastAPI):
