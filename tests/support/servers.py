@@ -7,11 +7,14 @@ answered, and what it sends is what a browser would.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI
-from sqlalchemy import MetaData, create_engine, make_url, select
+from sqlalchemy import Connection, MetaData, Table, create_engine, make_url, select
 
 from batonpass.server import migrations
 from batonpass.server.app import build_app
@@ -63,17 +66,46 @@ class Server:
         url = make_url(self.settings.database_url)
         driver = "postgresql+psycopg" if url.get_backend_name() == "postgresql" else "sqlite"
         engine = create_engine(url.set(drivername=driver))
-        found = MetaData()
         try:
-            found.reflect(engine)
             with engine.connect() as connection:
                 return {
                     table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
-                    for table in found.sorted_tables
+                    for table in _tables(connection)
                     if table.name not in _TOLD_ANYWAY
                 }
         finally:
             engine.dispose()
+
+
+def _migrate(database_url: str) -> None:
+    """Bring an empty database up to date: on SQLite as a copy of the first that was."""
+    url = make_url(database_url)
+    path = Path(url.database or "")
+    if url.get_backend_name() == "sqlite" and not path.exists():
+        path.touch(0o600)
+        path.write_bytes(_migrated_file())
+    else:
+        migrations.upgrade(database_url)
+
+
+@cache
+def _migrated_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "migrated.db")
+        migrations.upgrade(f"sqlite:///{path}")
+        return path.read_bytes()
+
+
+def _tables(connection: Connection) -> Sequence[Table]:
+    """Return the tables as a migration left them; every server has the same."""
+    dialect = connection.dialect.name
+    if dialect not in _reflected:
+        _reflected[dialect] = MetaData()
+        _reflected[dialect].reflect(connection)
+    return _reflected[dialect].sorted_tables
+
+
+_reflected: dict[str, MetaData] = {}
 
 
 def login_json(email: str = EMAIL, password: str = PASSWORD) -> dict[str, str]:
@@ -132,7 +164,7 @@ async def a_server(
 ) -> AsyncIterator[Server]:
     """Run a server on an empty database."""
     settings = settings_of(database_url, **overrides)
-    migrations.upgrade(settings.database_url)
+    _migrate(settings.database_url)
     clock = clock or Clock()
     app = build_app(settings, clock)
     async with app.router.lifespan_context(app):
