@@ -144,9 +144,7 @@ async def _admit(edge: Edge, scope: Scope, head: Head, receive: Receive, origin:
     return await _read_body(receive)
 
 
-def _presented(
-    edge: Edge, head: Head, body: bytes, cookies: CookiePolicy
-) -> tuple[str, Transport]:
+def _presented(edge: Edge, head: Head, body: bytes, cookies: CookiePolicy) -> tuple[str, Transport]:
     """Find the refresh token: in the cookie, or in a body that shows no sign of a browser."""
     text = cookies.read_refresh_token(head.values(b"cookie"))
     if text is not None:
