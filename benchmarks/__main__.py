@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -48,23 +49,34 @@ CHART = RESULTS.parent.parent / "docs" / "images" / "performance.svg"
 
 
 def main(names: Sequence[str]) -> int:
-    """Ask the named questions, or all of them; only all of them draw the chart anew."""
+    """Ask the named questions, or all of them; only all of them draw the chart anew.
+
+    One that gets no answer takes none from the others: it is named at the end, and the status is 1.
+    """
     unknown = [name for name in names if name not in QUESTIONS]
     if unknown:
         print(f"There is no {unknown[0]}; there are {', '.join(QUESTIONS)}.", file=sys.stderr)
         return 2
     machine, now = describe(), datetime.now(UTC)
     rows: list[Row] = []
+    unanswered: list[str] = []
     for name in names or QUESTIONS:
         begin = time.monotonic()
         print(f"  … {name}", end="", file=sys.stderr, flush=True)
-        rows += QUESTIONS[name]()
+        try:
+            rows += QUESTIONS[name]()
+        except Exception:  # noqa: BLE001 - whatever it is, hours of others' figures are kept
+            unanswered.append(name)
+            traceback.print_exc()
         print(f": {time.monotonic() - begin:.0f} s", file=sys.stderr)
     print(table(rows))
     print(summary(rows))
     print(machine.sentence())
     stem = "-".join([now.date().isoformat(), machine.slug, *names])
     _write(RESULTS / stem, rows, machine, now)
+    if unanswered:
+        print(f"Without an answer: {', '.join(unanswered)}.", file=sys.stderr)
+        return 1
     if not names:
         CHART.write_text(draw(rows, f"{machine.cpu}, {machine.cores} cores; {now.date()}"))
     return 0

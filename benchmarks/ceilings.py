@@ -20,7 +20,7 @@ PGBENCH_CLIENTS = (1, 8, 32)
 PGBENCH_SECONDS = 3
 # As wide as a session's row; one committed statement that changes what a rotation changes.
 _TABLE = """
-CREATE TABLE bare WITH (fillfactor = 85) AS
+CREATE TABLE bare WITH (fillfactor = 90) AS
 SELECT number, sha256(int4send(number)) AS token, decode(md5(number::text), 'hex') AS nonce,
        0 AS generation, now() AS rotated_at, repeat('x', 100) AS others
   FROM generate_series(1, 40000) AS number;

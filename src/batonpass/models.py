@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-FILLFACTOR = 85  # leaves room on the page, so that a rotation is a HOT update: no index is touched
+FILLFACTOR = 90  # leaves room on the page, so that a rotation is a HOT update: no index is touched
 _TIME = DateTime(timezone=True)
 
 

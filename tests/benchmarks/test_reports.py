@@ -3,6 +3,7 @@
 import json
 import socket
 from dataclasses import asdict
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import machine
 from benchmarks.chart import draw
+from benchmarks.driver import UnexpectedAnswerError
 from benchmarks.rows import Bar, Row
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,6 +35,26 @@ def test_an_unknown_question_is_refused_with_those_there_are(
 
     said = capsys.readouterr().err
     assert said.startswith("There is no refrehs; there are ceilings, refresh, ")
+
+
+def test_a_question_without_an_answer_takes_none_from_the_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unanswered() -> list[Row]:
+        raise UnexpectedAnswerError
+
+    rows = [a_row("what it costs", 1.0)]
+    questions = {"one": unanswered, "another": lambda: rows}
+    monkeypatch.setattr(command, "QUESTIONS", questions)
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    monkeypatch.setattr(command, "CHART", tmp_path / "chart.svg")
+
+    assert command.main([]) == 1
+
+    said = capsys.readouterr()
+    assert "Without an answer: one." in said.err
+    assert "what it costs" in said.out
+    assert not (tmp_path / "chart.svg").exists(), "a chart of half the rows would mislead"
 
 
 def test_the_chart_has_a_bar_for_each_ratio_as_long_as_it_is() -> None:

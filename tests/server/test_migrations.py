@@ -37,7 +37,7 @@ def test_rotations_have_room_on_their_page(database_url: str, empty_engine: Engi
     with empty_engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             options = text("SELECT reloptions FROM pg_class WHERE relname = 'refresh_tokens'")
-            assert connection.scalar(options) == ["fillfactor=85"]
+            assert connection.scalar(options) == ["fillfactor=90"]
         else:
             assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
 

@@ -11,7 +11,7 @@ branch_labels: Final = None
 depends_on: Final = None
 
 _TIME: Final = sa.DateTime(timezone=True)
-_FILLFACTOR: Final = 85  # leaves room on the page, so that a rotation is a HOT update
+_FILLFACTOR: Final = 90  # leaves room on the page, so that a rotation is a HOT update
 
 
 def upgrade() -> None:
