@@ -21,6 +21,7 @@ from benchmarks import (
     protected,
     refresh,
     replays,
+    scaling,
     settling,
 )
 from benchmarks.chart import draw
@@ -38,6 +39,7 @@ QUESTIONS: dict[str, Callable[[], list[Row]]] = {
         protected,
         settling,
         growth,
+        scaling,
         replays,
         locked_row,
         logins,

@@ -35,10 +35,11 @@ class Server:
 
 
 @contextmanager
-def batonpass(database_url: str, algorithm: str = "HS256") -> Iterator[Server]:
-    """Run `batonpass serve` with one worker, in production's settings."""
+def batonpass(database_url: str, algorithm: str = "HS256", *, workers: int = 1) -> Iterator[Server]:
+    """Run `batonpass serve` in production's settings."""
     port = _free_port()
-    command = [str(Path(sys.executable).with_name("batonpass")), "serve", f"--port={port}"]
+    program = str(Path(sys.executable).with_name("batonpass"))
+    command = [program, "serve", f"--port={port}", f"--workers={workers}"]
     settings = {
         "BATONPASS_ENVIRONMENT": "production",
         "BATONPASS_DATABASE_URL": database_url,

@@ -42,6 +42,7 @@ class Stage:
         on_sqlite: bool = False,
         sessions: int = SESSIONS,
         keep: int | None = CLIENTS,
+        workers: int = 1,
     ) -> Running:
         """Run `batonpass serve` on a new database with so many sessions; `keep` are to be used."""
         database = sqlite() if on_sqlite else self.postgres.database()
@@ -50,7 +51,7 @@ class Stage:
         if not on_sqlite:  # what the bulk left behind is no part of what is measured
             self.postgres.ask("VACUUM ANALYZE", url)
             self.postgres.ask("CHECKPOINT")
-        server = self._stack.enter_context(servers.batonpass(url, algorithm))
+        server = self._stack.enter_context(servers.batonpass(url, algorithm, workers=workers))
         return Running(server=server, url=url, sessions=kept, on_sqlite=on_sqlite)
 
     def serve_app(

@@ -14,6 +14,7 @@ from benchmarks import (
     protected,
     refresh,
     replays,
+    scaling,
     settling,
 )
 from benchmarks.rounds import Measurement
@@ -48,6 +49,20 @@ def test_refreshes_are_held_against_the_empty_route() -> None:
         "ES256: CPU, of the empty route's": (1.41, False),
         "HS256 on SQLite: CPU, of the empty route's": (1.2, None),
     }
+
+
+def test_what_grows_with_the_clients_is_told_and_two_workers_are_held_against_one() -> None:
+    rows = scaling.judge(
+        {4: scaling.Found(rounds=times(rate=900, server_us=90, database_us=10), batch=3.6)},
+        {scaling.ONE: times(rate=1000), scaling.TWO: times(rate=1500)},
+    )
+
+    assert judged(rows) == {
+        "4 at once": (None, None),
+        "two workers, 64 at once: requests/s, of one's": (1.5, None),
+    }
+    assert rows[0].figure.startswith("900/s, 100 µs, p50 ")
+    assert rows[0].figure.endswith(", 4 sessions a transaction")
 
 
 def test_in_an_app_the_database_s_cpu_counts_as_well() -> None:
