@@ -94,6 +94,13 @@ def plugged_in() -> FastAPI:
     async def unprotected() -> dict[str, str]:
         return {}
 
+    async def no_claims() -> None:
+        pass
+
+    @app.get("/depending", response_model=None)
+    async def depending(_nothing: Annotated[None, Depends(no_claims)]) -> dict[str, str]:
+        return {}
+
     @app.get("/protected", response_model=None)
     async def protected(_claims: Annotated[Claims, Depends(auth.claims)]) -> dict[str, str]:
         return {}

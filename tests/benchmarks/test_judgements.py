@@ -85,12 +85,14 @@ def test_a_protected_route_is_held_against_the_same_route_unprotected() -> None:
     rows = protected.judge(
         {
             protected.UNPROTECTED: times(rate=1000),
+            protected.DEPENDING: times(rate=960),
             protected.CLAIMS: times(rate=940),
             protected.USER: times(rate=300),
         }
     )
 
     assert judged(rows) == {
+        "a dependency that does nothing: requests/s, of the unprotected route's": (0.96, None),
         "auth.claims: requests/s, of the unprotected route's": (0.94, False),
         "auth.user (one query): requests/s, of the unprotected route's": (0.3, None),
     }
