@@ -1,6 +1,6 @@
 # The one door. Whatever needs more than three lines lives in tools/.
 .DEFAULT_GOAL := help
-.PHONY: setup run test check bench fix lock help
+.PHONY: setup run test check bench bench-peers fix lock help
 export PYTHON
 
 setup: ## install everything into this folder; a second time is quick and harmless
@@ -18,6 +18,10 @@ check: setup ## lint, format, types, import layers, TypeScript, known vulnerabil
 bench: setup ## what it costs, beside what it is compared with (ONLY=refresh: one question)
 	@.venv/bin/python -m benchmarks $(ONLY)
 
+bench-peers: setup ## what other libraries' refreshes cost beside ours (installs them into .venv-peers)
+	@.venv/bin/python -m tools.peers
+	@.venv/bin/python -m benchmarks.peers
+
 fix: setup ## repair what the linters can repair, and format
 	@.venv/bin/python -m tools.fix
 
@@ -26,4 +30,4 @@ lock: ## write requirements/*.txt anew, and what package-lock.json lacks
 	@tools/python -m tools.node_lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile

@@ -5,13 +5,16 @@ answer is searched for the three things that are needed, and nothing is parsed. 
 how fast it is.
 
 A client that `chains` presents the newest refresh token that it was answered, as a browser does;
-its tokens live on from round to round. A crowd with a `rate` asks by the clock, and its latencies
-count from when a request was due: a server that stalls is charged for everybody who had to wait.
+its tokens live on from round to round. So do those that travel in a body, as with other libraries:
+the next one stands in a `member` of the answer. A crowd with a `rate` asks by the clock, and its
+latencies count from when a request was due: a server that stalls is charged for everybody who had
+to wait.
 """
 
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -30,10 +33,13 @@ from batonpass.refresh_tokens import TEXT_LENGTH
 HOST = "127.0.0.1"
 PUBLIC_URL = "https://app.example.com"  # TLS ends in front of the server, as in production
 OK = 200
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+TOKEN = "$TOKEN"  # noqa: S105 - what a token takes the place of
 _READY = "ready"
 _COOKIE = f"{SECURE_REFRESH_TOKEN}=".encode()
 _END_OF_HEAD = b"\r\n\r\n"
-_LENGTH = b"content-length: "
+_LENGTH = b"ength: "  # content-length; WSGI servers write Content-Length
 _STATUS = slice(9, 12)  # HTTP/1.1 200 OK
 
 # What a browser says of itself; both sides of every comparison get the same.
@@ -58,6 +64,11 @@ class Load:
         bearers: Access tokens, likewise.
         bodies: Forms, likewise.
         chains: A token is followed by the one that its answer set.
+        tokens: Tokens that travel in a body, likewise; none needs escaping there.
+        template: That body, with TOKEN where the token is to stand.
+        media_type: What bodies are: FORM or JSON.
+        member: Where an answer, in JSON, has the token that takes the place of the one in the body;
+            empty: they stay.
         clients: How many connections.
         rate: Requests a second, of all clients together; None: as fast as answers come.
         status: What every answer must be.
@@ -71,6 +82,10 @@ class Load:
     bearers: Sequence[str] = ()
     bodies: Sequence[str] = ()
     chains: bool = False
+    tokens: Sequence[str] = ()
+    template: str = TOKEN
+    media_type: str = FORM
+    member: str = ""
     clients: int = 64
     rate: float | None = None
     status: int = OK
@@ -172,16 +187,21 @@ class Driver:
 
 def build_requests(load: Load) -> list[bytes]:
     """Write every request of a load as it goes over the wire."""
-    count = max(len(load.cookies), len(load.bearers), len(load.bodies), 1)
+    bodies = [*load.bodies, *(_fill(load, token) for token in load.tokens)]
+    count = max(len(load.cookies), len(load.bearers), len(bodies), 1)
     return [
         _request(
             load,
             _one_of(load.cookies, index),
             _one_of(load.bearers, index),
-            _one_of(load.bodies, index),
+            _one_of(bodies, index),
         )
         for index in range(count)
     ]
+
+
+def _fill(load: Load, token: str) -> str:
+    return load.template.replace(TOKEN, token)
 
 
 def _one_of(values: Sequence[str], index: int) -> str:
@@ -193,7 +213,7 @@ def _request(load: Load, cookie: str, bearer: str, body: str) -> bytes:
     if load.method == "POST":
         lines.append(f"Content-Length: {len(body)}")
     if body:
-        lines.append("Content-Type: application/x-www-form-urlencoded")
+        lines.append(f"Content-Type: {load.media_type}")
     if bearer:
         lines.append(f"Authorization: Bearer {bearer}")
     if cookie:
@@ -207,6 +227,7 @@ class _Crowd:
     def __init__(self, load: Load) -> None:
         self.load = load
         self.expected = str(load.status).encode()
+        self.next_token = re.compile(rb'"%s":\s*"([^"\\]+)"' % re.escape(load.member.encode()))
         self.latencies: list[float] = []
         self.refused: Counter[str] = Counter()
         self.begin = self.end = self.last = 0.0
@@ -215,6 +236,13 @@ class _Crowd:
         # With fewer values than clients, several present the same: replays, an empty route.
         self.shares = [share or [requests[0]] for share in shares]
         self.clients: list[_Client] = []
+
+    def follow(self, answer: bytes, start: int) -> bytes | None:
+        """Write the request that presents the token in an answer's body; None: there is none."""
+        found = self.next_token.search(answer, start)
+        if found is None:
+            return None
+        return _request(self.load, "", "", _fill(self.load, found[1].decode()))
 
     async def connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -273,6 +301,7 @@ class _Client(asyncio.Protocol):
         self._crowd = crowd
         self._requests = requests  # the crowd's own list: what is put into it lives on
         self._chains = crowd.load.chains
+        self._follows = bool(crowd.load.member)
         self._interval = interval
         self._at = 0
         self._rest = b""
@@ -323,6 +352,8 @@ class _Client(asyncio.Protocol):
                 + data[start : start + len(_COOKIE) + TEXT_LENGTH]
                 + request[spent + len(_COOKIE) + TEXT_LENGTH :]
             )
+        elif self._follows and not self._follow(data, end):
+            return
         self._at += 1
         if self._at == len(self._requests):
             self._at = 0
@@ -341,6 +372,14 @@ class _Client(asyncio.Protocol):
     def _send(self, now: float) -> None:
         self._sent = now
         self._transport.write(self._requests[self._at])
+
+    def _follow(self, data: bytes, end: int) -> bool:
+        request = self._crowd.follow(data, end)
+        if request is None:
+            self._refuse("a token answer without its member")
+            return False
+        self._requests[self._at] = request
+        return True
 
     def _wait(self, now: float) -> None:
         if self._due >= self._crowd.end:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,15 @@ def echo() -> Iterator[Server]:
     port = _free_port()
     command = [sys.executable, "-m", "benchmarks.echo", str(port)]
     with _running(command, port, {"PYTHONPATH": str(ROOT)}) as server:
+        yield server
+
+
+@contextmanager
+def another(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[Server]:
+    """Run somebody else's server; `{port}` in its command stands for where it is to listen."""
+    port = _free_port()
+    filled = [part.replace("{port}", str(port)) for part in command]
+    with _running(filled, port, dict(settings)) as server:
         yield server
 
 

@@ -295,6 +295,7 @@ def locked(tmp_path: Path) -> Path:
         "uvicorn[standard]==1.2.3 ; sys_platform != 'x' \\\n"
         "    --hash=sha256:0\n"
     )
+    (tmp_path / "requirements" / "peers.txt").write_text("django==1.0 \\\n    --hash=sha256:0\n")
     packages = {
         "": {"name": "ours"},
         "packages/client": {"name": "@ours/client", "version": "0.1.0"},

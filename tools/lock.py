@@ -25,7 +25,7 @@ COMPILE = (
 
 
 def main() -> None:
-    """Compile both files with uv, which is installed for the purpose and thrown away."""
+    """Compile the files with uv, which is installed for the purpose and thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         python = Path(folder, "bin", "python")
         command(sys.executable, "-m", "venv", folder, what="Making room for uv")
@@ -34,6 +34,7 @@ def main() -> None:
         for target, *sources in (
             ("dev.txt", "pyproject.toml", "--extra=server", "--extra=dev"),
             ("node.txt", "requirements/node.in"),
+            ("peers.txt", "requirements/peers.in"),
         ):
             output = f"--output-file={REQUIREMENTS / target}"
             command(uv, *COMPILE, *sources, output, what=f"Locking {target}")

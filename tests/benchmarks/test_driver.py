@@ -13,6 +13,8 @@ from batonpass.server.models import tables
 from benchmarks import servers
 from benchmarks.databases import seed, sqlite
 from benchmarks.driver import (
+    FORM,
+    JSON,
     Driver,
     Load,
     UnexpectedAnswerError,
@@ -58,6 +60,16 @@ def test_a_form_is_announced_by_its_length() -> None:
     assert b"\r\nContent-Length: 12" in head
 
 
+def test_a_token_stands_in_its_body() -> None:
+    load = replace(LOAD, tokens=["a", "bc"], template='{"refresh":"$TOKEN"}', media_type=JSON)
+
+    first, second = build_requests(load)
+
+    assert first.endswith(b'\r\n\r\n{"refresh":"a"}')
+    assert second.endswith(b'\r\n\r\n{"refresh":"bc"}')
+    assert b"\r\nContent-Length: 16\r\nContent-Type: application/json\r\n" in second
+
+
 def test_an_answer_in_pieces_is_one_answer_and_its_token_is_presented_next() -> None:
     old, new = "o" * TEXT_LENGTH, "n" * TEXT_LENGTH
     crowd, client, sent = a_client(replace(LOAD, cookies=[old], chains=True, clients=1))
@@ -73,6 +85,58 @@ def test_an_answer_in_pieces_is_one_answer_and_its_token_is_presented_next() -> 
 
     assert len(crowd.latencies) == 1
     assert sent[1] == sent[0].replace(old.encode(), new.encode())
+
+
+@pytest.mark.parametrize(("media_type", "template"), [
+    pytest.param(JSON, '{"refresh": "$TOKEN"}',        id="in JSON"),
+    pytest.param(FORM, "grant_type=refresh&it=$TOKEN", id="in a form"),
+])  # fmt: skip
+def test_a_token_in_a_body_is_followed_by_the_one_in_the_answer_however_long(
+    media_type: str, template: str
+) -> None:
+    load = replace(
+        LOAD, tokens=["old"], template=template, media_type=media_type, member="refresh", clients=1
+    )
+    crowd, client, sent = a_client(load)
+
+    for piece in an_answer('{"access":"x","refresh":"rather.longer"}', at=60):
+        client.data_received(piece)
+    for piece in an_answer('{"refresh": "new", "refresh_token": "x"}', at=20):
+        client.data_received(piece)
+
+    assert len(crowd.latencies) == 2
+    assert sent == [a_body(load, token) for token in ("old", "rather.longer", "new")]
+    client.close()
+    assert crowd.shares[0] == [sent[2]], "the next round goes on with it"
+
+
+@pytest.mark.parametrize("body", [
+    pytest.param('{"access":"x"}',                id="without it"),
+    pytest.param('{"refresh":null,"access":"x"}', id="null"),
+    pytest.param('{"refresh":""}',                id="empty"),
+])  # fmt: skip
+async def test_an_answer_without_the_next_token_is_refused(body: str) -> None:
+    load = replace(LOAD, tokens=["old"], member="refresh", clients=1)
+    crowd, client, sent = a_client(load)
+    crowd.missing, crowd.done = 1, asyncio.get_running_loop().create_future()
+
+    for piece in an_answer(body, at=20):
+        client.data_received(piece)
+
+    assert crowd.refused == {"a token answer without its member": 1}
+    assert len(sent) == 1
+
+
+async def test_an_answer_with_a_token_and_another_status_is_refused() -> None:
+    load = replace(LOAD, tokens=["old"], member="refresh", clients=1, status=201)
+    crowd, client, sent = a_client(load)
+    crowd.missing, crowd.done = 1, asyncio.get_running_loop().create_future()
+
+    for piece in an_answer('{"refresh":"new"}', at=20):
+        client.data_received(piece)
+
+    assert sum(crowd.refused.values()) == 1
+    assert len(sent) == 1
 
 
 def test_a_client_that_asks_by_the_clock_is_charged_for_what_it_could_not_send_in_time() -> None:
@@ -127,6 +191,17 @@ def test_a_server_that_does_not_start_says_why() -> None:
         servers.batonpass("sqlite:////no-such-folder/batonpass.db"),
     ):
         pytest.fail("it has started")
+
+
+def an_answer(body: str, *, at: int) -> tuple[bytes, bytes]:
+    """Write an answer as a WSGI server does, in two pieces."""
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    return answer[:at], answer[at:]
+
+
+def a_body(load: Load, token: str) -> bytes:
+    [request] = build_requests(replace(load, tokens=[token]))
+    return request
 
 
 class Wire(asyncio.Transport):

@@ -1,0 +1,1 @@
+"""`make bench-peers`: other libraries' refreshes, beside ours in one run."""
