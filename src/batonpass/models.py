@@ -36,14 +36,13 @@ _TIME = DateTime(timezone=True)
 class RefreshToken:
     """One family, updated in place: the row is the lock.
 
-    Nothing that a rotation changes is indexed.
+    Nothing that a rotation changes is indexed. What PostgreSQL aligns comes first: no byte of a row
+    is left empty.
 
     `user_id` (→ users, the only secondary index) is added by `define`: its type is the app's.
     """
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)  # UUIDv7: carries the login's time
-    token: Mapped[bytes] = mapped_column(LargeBinary(32))  # SHA-256 of the current secret
-    nonce: Mapped[bytes | None] = mapped_column(LargeBinary(16))
     created_at: Mapped[datetime] = mapped_column(_TIME)
     expires_at: Mapped[datetime] = mapped_column(_TIME)  # absolute limit: no rotation moves it
     rotated_at: Mapped[datetime] = mapped_column(_TIME)  # the idle limit counts from here
@@ -58,6 +57,8 @@ class RefreshToken:
     rights_changed: Mapped[bool]
     persistent: Mapped[bool]  # "keep me signed in"
     is_active: Mapped[bool]
+    token: Mapped[bytes] = mapped_column(LargeBinary(32))  # SHA-256 of the current secret
+    nonce: Mapped[bytes | None] = mapped_column(LargeBinary(16))
     ended_reason: Mapped[str | None] = mapped_column(String(16))
     ip: Mapped[str | None] = mapped_column(String(45))
     device: Mapped[str | None] = mapped_column(String(64))

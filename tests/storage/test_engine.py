@@ -158,11 +158,14 @@ async def test_a_row_that_somebody_holds_is_told_from_an_outage(postgresql: Data
 
 async def test_two_transactions_that_deadlock_both_come_through(postgresql: Database) -> None:
     both_hold_one = threading.Barrier(2, timeout=10)
+    one_is_through = threading.Event()
     tries: list[int] = []
 
     def update(first: int, second: int) -> Callable[[Connection], None]:
         def work(connection: Connection) -> None:
             tries.append(first)
+            if tries.count(first) == 2:  # or it would take the freed row first, and deadlock again
+                one_is_through.wait(timeout=10)
             add_one = "UPDATE numbers SET times = times + 1 WHERE number = "
             run("SET LOCAL deadlock_timeout = '20ms'", f"{add_one}{first}")(connection)
             if tries.count(first) == 1:
@@ -171,7 +174,11 @@ async def test_two_transactions_that_deadlock_both_come_through(postgresql: Data
 
         return work
 
-    await asyncio.gather(postgresql.write(update(1, 2)), postgresql.write(update(2, 1)))
+    async def write(first: int, second: int) -> None:
+        await postgresql.write(update(first, second))
+        one_is_through.set()
+
+    await asyncio.gather(write(1, 2), write(2, 1))
 
     assert len(tries) == 3
     assert await postgresql.read(lambda c: c.scalar(text("SELECT sum(times) FROM numbers"))) == 4
