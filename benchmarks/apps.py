@@ -69,7 +69,9 @@ ACCOUNTS = cast("Table", Account.__table__)
 def plugged_in() -> FastAPI:
     """An app with 40 routes, CORS and an engine of its own, that Batonpass is installed in."""
     auth = Batonpass(
-        create_async_engine(os.environ[DATABASE_URL].replace("://", "+asyncpg://", 1)),
+        create_async_engine(
+            os.environ[DATABASE_URL].replace("://", "+asyncpg://", 1), pool_size=20
+        ),
         Base.metadata,
         user=Account,
         secret=os.environ[SECRET_KEY],

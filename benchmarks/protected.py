@@ -19,7 +19,8 @@ PATHS = {
     CLAIMS: "/protected",
     USER: "/my-account",
 }
-BARS = {DEPENDING: None, CLAIMS: 0.95, USER: None}  # issue 4: requests/s, of the unprotected route's
+# issue 4: requests/s, of the unprotected route's
+BARS = {DEPENDING: None, CLAIMS: 0.95, USER: None}
 
 
 def run() -> list[Row]:
