@@ -207,13 +207,17 @@ class Store:
         if changed:
             connection.execute(self._save, [_changes(stored) for stored in changed])
 
+    def free(self, connection: Connection, family_ids: Collection[UUID]) -> set[UUID]:
+        """Lock the rows that nobody else holds, and return their ids; it waits for none."""
+        return set(connection.scalars(self._lock_free, {"family_ids": sorted(family_ids)}))
+
     def settle(self, connection: Connection, seen: Mapping[UUID, int]) -> set[UUID]:
         """Note the generations that have reached their users' disks.
 
         Returns:
             The families whose rows somebody else holds: waiting for them would hold up all others.
         """
-        free = set(connection.scalars(self._lock_free, {"family_ids": sorted(seen)}))
+        free = self.free(connection, seen)
         notes = [
             {"row_id": family_id, "seen_generation": seen[family_id]} for family_id in sorted(free)
         ]
