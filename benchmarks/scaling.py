@@ -4,7 +4,8 @@ Whoever waits shares the next commit, so what grows with the clients is the batc
 transaction, by PostgreSQL's own count.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from benchmarks.rounds import Measurement, Rounds, compare, measure, run_round, typical
 from benchmarks.rows import Row, table
@@ -29,8 +30,13 @@ class Found:
 def run() -> list[Row]:
     """Measure; there are no bars."""
     with a_stage() as stage:
-        one = stage.serve(keep=max(CROWDS))
-        crowds = {clients: _crowd(stage, one, clients) for clients in CROWDS}
+        one = stage.serve(keep=sum(CROWDS) + CLIENTS)
+        unused = iter(one.sessions)  # whoever refreshes a session leaves nothing to others
+        crowds = {
+            clients: _crowd(stage, replace(one, sessions=list(islice(unused, clients))), clients)
+            for clients in CROWDS
+        }
+        one = replace(one, sessions=list(unused))
         two = stage.serve(workers=2)
         workers = measure(
             stage.driver,

@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 128  # families in one transaction; measured: more gains nothing
 MAX_PLACES = 4096
 MAX_WAITING_ON_A_PLACE = 1024
-# One foreign row lock froze 32 callers for 3 s without a bound. As long as a neighbour's commit on a
-# slow disk takes: whoever waits longer waits alone, and loses nothing by it.
+# One foreign row lock froze 32 callers for 3 s without a bound. This is what a neighbour's commit
+# takes on a slow disk; whoever waits longer waits alone, and loses nothing by it.
 LOCK_WAIT_MS = 25
 LOCK_WAIT_ALONE_MS = 5000
 ELSEWHERE_ONCE_IN = timedelta(hours=1)
