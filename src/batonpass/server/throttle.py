@@ -15,7 +15,7 @@ docs/decisions/0001-throttle-in-sql.md.
 import hmac
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,18 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table, case, delete, func, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from batonpass import ids
@@ -290,10 +301,9 @@ def give_back(connection: Connection, place: Place) -> None:
     A row that counts nothing more goes, so only failures leave rows.
     """
     for key, resets_at in place.taken:
-        # Only in the window that it was taken in: a later one never counted it.
-        this = (throttle.c.key == key, throttle.c.resets_at == resets_at)
-        if connection.execute(delete(throttle).where(*this, throttle.c.count <= 1)).rowcount == 0:
-            connection.execute(update(throttle).where(*this).values(count=throttle.c.count - 1))
+        this = {"row_key": key, "window": resets_at}
+        if connection.execute(_GIVE_LAST_BACK, this).rowcount == 0:
+            connection.execute(_GIVE_ONE_BACK, this)
 
 
 def knows_block(
@@ -358,23 +368,41 @@ def _take_one(
     connection: Connection, key: bytes, limit: Limit, now: datetime
 ) -> tuple[int, datetime] | None:
     """Count one more in the bucket's window, or in a new one; None: it is full, nothing written."""
-    ends = now + limit.per
-    over = throttle.c.resets_at <= now
-    values: dict[str, Any] = {"key": key, "count": 1, "resets_at": ends}  # SQLAlchemy's own type
-    counted = {
-        "count": case((over, 1), else_=throttle.c.count + 1),
-        "resets_at": case((over, ends), else_=throttle.c.resets_at),
-    }
-    room = over | (throttle.c.count < limit.count)
-    if connection.dialect.name == "sqlite":
-        lite = sqlite.insert(throttle).values(values)
-        lite = lite.on_conflict_do_update(index_elements=["key"], set_=counted, where=room)
-        row = connection.execute(lite.returning(throttle.c.count, throttle.c.resets_at)).first()
-    else:
-        post = postgresql.insert(throttle).values(values)
-        post = post.on_conflict_do_update(index_elements=["key"], set_=counted, where=room)
-        row = connection.execute(post.returning(throttle.c.count, throttle.c.resets_at)).first()
+    row = connection.execute(
+        _TAKE[connection.dialect.name],
+        {"row_key": key, "now": now, "ends": now + limit.per, "most": limit.count},
+    ).first()
     return None if row is None else (row[0], row[1])
+
+
+# Each login takes and gives back several: the statements are written once, not each time.
+
+
+def _take(insert: Callable[[Table], Any]) -> Executable:  # each dialect's own type
+    now, ends = bindparam("now", type_=_TIME), bindparam("ends", type_=_TIME)
+    over = throttle.c.resets_at <= now
+    statement = insert(throttle).values(key=bindparam("row_key"), count=1, resets_at=ends)
+    counted = statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "count": case((over, 1), else_=throttle.c.count + 1),
+            "resets_at": case((over, ends), else_=throttle.c.resets_at),
+        },
+        where=over | (throttle.c.count < bindparam("most")),
+    )
+    written: Executable = counted.returning(throttle.c.count, throttle.c.resets_at)
+    return written
+
+
+_TIME: Final = throttle.c.resets_at.type
+_TAKE: Final = {"sqlite": _take(sqlite.insert), "postgresql": _take(postgresql.insert)}
+# Only in the window that it was taken in: a later one never counted it.
+_THIS: Final = (
+    throttle.c.key == bindparam("row_key"),
+    throttle.c.resets_at == bindparam("window"),
+)
+_GIVE_LAST_BACK: Final = delete(throttle).where(*_THIS, throttle.c.count <= 1)
+_GIVE_ONE_BACK: Final = update(throttle).where(*_THIS).values(count=throttle.c.count - 1)
 
 
 def _site(address: str | None) -> str | None:
