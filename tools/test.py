@@ -1,5 +1,6 @@
 """`make test`: every runner, even where one fails; a closing line for each at the end."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -7,8 +8,9 @@ from tools import chromium
 from tools.runners import Outcome, Result, closing_line, conclude, line, run, timed
 from tools.steps import PYTHON, ROOT, StepError, explained
 
-# At most 4 workers: each has its own databases, and beyond that PostgreSQL is what they wait for.
-PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+# One more than there are cores: each waits a third of its time, for servers, disks, PostgreSQL. At
+# most 4: each has its own databases, and beyond that PostgreSQL is what all of them wait for.
+PARALLEL = ("-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "worksteal")
 
 
 def python() -> tuple[Outcome, str]:
