@@ -1,6 +1,6 @@
 # The one door. Whatever needs more than three lines lives in tools/.
 .DEFAULT_GOAL := help
-.PHONY: setup run test check bench bench-peers fix lock help
+.PHONY: setup run test check bench bench-peers bench-client fix lock help
 export PYTHON
 
 setup: ## install everything into this folder; a second time is quick and harmless
@@ -22,6 +22,9 @@ bench-peers: setup ## what other libraries' refreshes cost beside ours (installs
 	@.venv/bin/python -m tools.peers
 	@.venv/bin/python -m benchmarks.peers
 
+bench-client: setup ## what other clients make of the same bad days, beside ours (a minute)
+	@.venv/bin/python -m benchmarks.client
+
 fix: setup ## repair what the linters can repair, and format
 	@.venv/bin/python -m tools.fix
 
@@ -30,4 +33,4 @@ lock: ## write requirements/*.txt anew, and what package-lock.json lacks
 	@tools/python -m tools.node_lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile

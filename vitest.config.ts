@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    projects: ["{packages/*,web}"], // a glob: web may not be there
+    projects: ["{packages/*,web,benchmarks/client}"], // a glob: web may not be there
     reporters: ["default"],
   },
 });

@@ -255,21 +255,40 @@ def test_the_diagram_tells_what_the_rules_do() -> None:
 
 def test_the_page_of_the_readme_type_checks_against_the_packages(tmp_path: Path) -> None:
     (block,) = code_blocks(README, "tsx")
-    (tmp_path / "main.tsx").write_text(block)
-    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+
+    assert not _mistakes({"main.tsx": block}, tmp_path)
+
+
+def test_the_files_of_the_react_readme_type_check_against_the_packages(tmp_path: Path) -> None:
+    blocks = code_blocks(ROOT / "packages" / "react" / "README.md", "tsx")
+    files = {block.partition("\n")[0].removeprefix("// "): block for block in blocks}
+    assert len(files) == len(blocks) == 5
+
+    assert not _mistakes(files, tmp_path)
+
+
+def _mistakes(files: dict[str, str], folder: Path) -> str:
+    """Compile the files strictly, with the packages as a reader has them; return what tsc says."""
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "node_modules").symlink_to(ROOT / "node_modules")
     options = "--noEmit --strict --jsx react-jsx --lib ES2023,DOM,DOM.Iterable --skipLibCheck"
     bundled = "--target ES2023 --module ESNext --moduleResolution bundler"
-
     done = subprocess.run(
-        [ROOT / "node_modules/.bin/tsc", *options.split(), *bundled.split(), "main.tsx"],
-        cwd=tmp_path,
+        [
+            ROOT / "node_modules/.bin/tsc",
+            *options.split(),
+            *bundled.split(),
+            "--allowImportingTsExtensions",
+            *files,
+        ],
+        cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 # --- how ---------------------------------------------------------------------------------------

@@ -41,10 +41,11 @@ async function sendWithToken(
   adapter: AxiosAdapter,
 ): Promise<AxiosResponse> {
   const signal = signalOf(config);
+  const sent = await inBytes(config);
   const answer = await withToken(session, {
     isSentOnce: isStream(config.data),
     signal,
-    send: (token) => attempt(config, adapter, token),
+    send: (token) => attempt(config, sent, adapter, token),
     refusal: async ({ response }) =>
       response?.status === 401 ? await codeOf(response) : undefined,
     patiently: (wait) => noLongerThan(config, signal, wait),
@@ -58,16 +59,26 @@ interface Attempt {
   readonly settle: () => Promise<AxiosResponse>;
 }
 
+/** A form as the bytes that it becomes: else each try would have a boundary of its own. */
+async function inBytes(config: InternalAxiosRequestConfig): Promise<InternalAxiosRequestConfig> {
+  if (!(config.data instanceof FormData)) return config;
+  const form = new Response(config.data);
+  const headers = new AxiosHeaders(config.headers);
+  headers.set("Content-Type", form.headers.get("Content-Type"));
+  return { ...config, headers, data: await form.blob() };
+}
+
 async function attempt(
   config: InternalAxiosRequestConfig,
+  sent: InternalAxiosRequestConfig,
   send: AxiosAdapter,
   token: string | null,
 ): Promise<Attempt> {
   // A copy: the caller's config, which errors show and loggers print, never holds the token.
-  const headers = new AxiosHeaders(config.headers);
+  const headers = new AxiosHeaders(sent.headers);
   if (token !== null) headers.set("Authorization", `Bearer ${token}`);
   try {
-    const response = await send({ ...config, headers });
+    const response = await send({ ...sent, headers });
     response.config = config;
     return { response, settle: async () => response };
   } catch (error) {

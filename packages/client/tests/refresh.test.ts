@@ -1,4 +1,4 @@
-import { describe, expect, vi } from "vitest";
+import { describe, expect, onTestFinished, vi } from "vitest";
 import type { Server } from "./support/server.ts";
 import { test, until } from "./support/world.ts";
 
@@ -77,6 +77,23 @@ describe("is no logout:", () => {
 
     expect(slow.session.getSnapshot().status).toBe("unreachable");
     letGo();
+  });
+
+  test("a time-out, after which it recovers by itself", async ({ server, browser }) => {
+    const { session, api, clock } = browser.open({ timeoutMs: 300 });
+    await session.login({ email: "anna", password: "secret" });
+    server.forget();
+    server.expireAccessTokens();
+    server.grace = 1; // the answer that nobody waits for any more spends the token
+    const letGo = server.hold(REFRESH);
+    await api.get("/api/items").catch(() => {});
+    letGo();
+
+    clock.advance(1_200);
+
+    await until(() => session.getSnapshot().status === "authenticated");
+    await expect(api.get("/api/items")).resolves.toMatchObject({ status: 200 });
+    expect(server.count(REFRESH)).toBe(2);
   });
 
   test("being offline while the page is loaded", async ({ browser, tab }) => {
@@ -310,11 +327,11 @@ test("may be asked for inside an event's handler", async ({ server, tab }) => {
 });
 
 test("the device's clock is never asked", async ({ server, tab }) => {
+  onTestFinished(() => void vi.useRealTimers());
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 3_600_000 });
   await tab.api.get("/api/items");
   vi.setSystemTime(Date.now() - 4 * 3_600_000);
   await tab.api.get("/api/items");
-  vi.useRealTimers();
 
   expect(server.count(REFRESH)).toBe(0);
 });

@@ -1,5 +1,7 @@
 import { describe, expect, vi } from "vitest";
+import { BROWSER } from "../src/host.ts";
 import { createSession } from "../src/session.ts";
+import type { Host } from "../src/types.ts";
 import { ANNA, test, until } from "./support/world.ts";
 
 const REFRESH = "/auth/refresh";
@@ -153,14 +155,16 @@ describe.for(["changePassword", "confirm"] as const)("%s", (name) => {
 
 describe("a session's life", () => {
   test("creating one touches nothing", () => {
-    const touched = vi.fn();
-    const host = new Proxy({}, { get: touched });
+    const names = Object.keys(BROWSER) as (keyof Host)[];
+    const world = names.map((name) => vi.spyOn(BROWSER, name));
+    const touched = () => world.filter(({ mock }) => mock.calls.length > 0).length;
 
-    const { getSnapshot } = createSession();
-    createSession({ host: { ...host } });
+    const { getSnapshot, covers } = createSession();
 
     expect(getSnapshot()).toEqual({ status: "booting", userId: null });
-    expect(touched).not.toHaveBeenCalled();
+    expect(touched()).toBe(0);
+    covers("/api/items"); // which asks where the page is
+    expect(touched()).toBe(1);
   });
 
   test("mounted twice, as StrictMode does, it boots once", async ({ server, browser, tab }) => {

@@ -1,4 +1,3 @@
-import { renderToString } from "react-dom/server";
 import { describe, expect, onTestFinished, vi } from "vitest";
 import { createFetch } from "../../client/src/fetch.ts";
 import { ANNA, test, until } from "../../client/tests/support/world.ts";
@@ -97,19 +96,6 @@ describe("SessionProvider", () => {
     await new Promise((later) => setTimeout(later, 20));
 
     expect(session.getSnapshot().status).toBe("authenticated");
-  });
-
-  test("renders on a server, as one that does not know yet", ({ browser }) => {
-    const { session } = browser.openStopped();
-
-    const html = renderToString(
-      <SessionProvider session={session}>
-        <Guarded />
-        <SessionExpired />
-      </SessionProvider>,
-    );
-
-    expect(html).toBe("one moment");
   });
 });
 
