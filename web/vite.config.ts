@@ -129,6 +129,6 @@ export default defineConfig({
     },
     assetsInlineLimit: 0, // the policy's font-src is 'self': no data: URL
   },
-  server: { proxy: { "/auth": SERVER } },
-  preview: { proxy: { "/auth": SERVER } },
+  server: { proxy: { "/auth": SERVER, "/lab/api": SERVER } },
+  preview: { proxy: { "/auth": SERVER, "/lab/api": SERVER } },
 });
