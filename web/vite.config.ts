@@ -94,7 +94,10 @@ const BASE = {
   test: /node_modules.(react|react-dom|scheduler|use-sync-external-store|@tanstack.(react-router|router-core|history|store|react-store))\/|packages\/(react|client\/dist\/index)/,
 };
 
-/** What all pages share, and what those of a signed-in user need: a few files pack better than crumbs. */
+/**
+ * What all pages share, and what those of a signed-in user need: a few files pack better than crumbs.
+ * But not what the first page does without.
+ */
 const SHARED = { name: "shared", test: /web\/src\/(ui\/|api\/session)/ };
 const PRIVATE = {
   name: "private",
@@ -104,7 +107,7 @@ const PRIVATE = {
       "packages/client/dist/axios",
       "web/src/api/(failure|http|routes|usePrivate)",
       "web/src/app/(Private|Shell|queries)",
-      "web/src/features/(account|connection|sessions|events)/",
+      "web/src/features/(account|connection|sessions|events)/(?!LineageTable|EndDialogs)",
     ].join("|"),
   ),
 };
@@ -126,6 +129,6 @@ export default defineConfig({
     },
     assetsInlineLimit: 0, // the policy's font-src is 'self': no data: URL
   },
-  server: { proxy: { "/auth": SERVER } },
-  preview: { proxy: { "/auth": SERVER } },
+  server: { proxy: { "/auth": SERVER, "/lab/api": SERVER } },
+  preview: { proxy: { "/auth": SERVER, "/lab/api": SERVER } },
 });

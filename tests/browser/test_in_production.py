@@ -77,6 +77,7 @@ async def test_the_whole_path_over_https_on_postgresql(
     await go_to(page, "Sessions")
     await expect_sessions(page)
 
+    await expect(page.get_by_role("link", name="Lab")).to_have_count(0)
     jar = await cookies(context)
     assert set(jar) == {"__Host-Http-refresh_token", "__Host-session_state"}
     assert all(one["secure"] and one["path"] == "/" for one in jar.values())

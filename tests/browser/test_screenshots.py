@@ -179,6 +179,19 @@ async def test_the_pages_inside(viewer: Viewer) -> None:
     await viewer.picture("no-such-session")
 
 
+async def test_the_lab(viewer: Viewer) -> None:
+    page = viewer.page
+    await log_in(page, "/lab")
+    await expect(page.get_by_text("Begin with the first step.")).to_be_visible()
+    await viewer.picture("lab")
+
+    steps = ["Let the token expire", "Fire 20", "Steal the token", "Come back as the thief"]
+    for step in steps:
+        await page.get_by_role("button", name=step).click()
+    await expect(expired_alert(page)).to_be_visible()
+    await viewer.picture("lab-after-a-theft")
+
+
 async def test_the_pages_in_trouble(viewer: Viewer) -> None:
     page, server = viewer.page, viewer.server
     stolen_session = await log_in_beside_others(viewer)

@@ -21,6 +21,7 @@ from batonpass.server.engines import build_engine, dispose
 from batonpass.server.fast_lane import FastLane, ServerApp
 from batonpass.server.faults import Faults, add_error_answers
 from batonpass.server.headers import HeaderRules, SecurityHeaders
+from batonpass.server.lab import Lab, lab_router
 from batonpass.server.logging import RequestIds, configure
 from batonpass.server.mail import Outbox
 from batonpass.server.metrics import Metrics
@@ -121,6 +122,8 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         _empty_before_the_end(app, registration.outbox)
     if not settings.is_production:
         app.router.routes.append(docs_route())
+        app.include_router(lab_router(auth))
+        app.add_middleware(Lab, edge=auth.edge)
     if settings.metrics:
         app.router.routes.append(Metrics(auth.service).route())
     app.router.routes.extend(web_routes(production=settings.is_production))

@@ -55,17 +55,28 @@ _NOT_BUILT = "The web app has not been built. Run: make setup\n"
 def web_routes(*, production: bool) -> Sequence[BaseRoute]:
     """Make the routes of the pages, the assets and what stands at the root (theme, icon)."""
     pages = PAGES if production else (*PAGES, LAB)
+    page = _page if production else _page_with_lab
     return [
-        *(Route(path, _page) for path in pages),
+        *(Route(path, page) for path in pages),
         Route("/assets/{name}", _asset),
         Route("/{name}", _file),
     ]
 
 
 async def _page(_request: Request) -> Response:
+    return _index(b"<html ")
+
+
+async def _page_with_lab(_request: Request) -> Response:
+    """Mark the page: its script then shows the way to the Lab."""
+    return _index(b"<html data-lab ")
+
+
+def _index(root: bytes) -> Response:
     content = _read(STATIC / "index.html")
     if content is None:
         return PlainTextResponse(_NOT_BUILT, status_code=503)
+    content = content.replace(b"<html ", root, 1)
     return Response(content, media_type="text/html", headers={"Cache-Control": "no-store"})
 
 

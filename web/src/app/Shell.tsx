@@ -1,23 +1,26 @@
 import { useSession } from "@batonpass/react";
 import { Link, useLocation } from "@tanstack/react-router";
-import { Activity, LayoutDashboard, MonitorSmartphone } from "lucide-react";
+import { Activity, FlaskConical, LayoutDashboard, MonitorSmartphone } from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
 import { AccountMenu } from "../features/account/AccountMenu.tsx";
 import { ExpiredDialog } from "../features/connection/ExpiredDialog.tsx";
 import { UnreachableLine } from "../features/connection/UnreachableLine.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Mark } from "../ui/Mark.tsx";
+import { hasLab } from "./lab.ts";
 
 const PAGES = [
   { to: "/", label: "Overview", Icon: LayoutDashboard },
   { to: "/sessions", label: "Sessions", Icon: MonitorSmartphone },
   { to: "/activity", label: "Activity", Icon: Activity },
+  ...(hasLab ? ([{ to: "/lab", label: "Lab", Icon: FlaskConical }] as const) : []),
 ] as const;
 
 /** Around every page of a signed-in user: the bar, the page, and what may come over it. */
 export function Shell({ children }: { readonly children: ReactNode }): ReactElement {
   const { logout } = useSession();
-  const { href } = useLocation();
+  const { href, pathname } = useLocation();
+  const width = pathname === "/lab" ? "max-w-wide" : "max-w-list";
   return (
     <>
       <header className="sticky top-0 z-20 border-b border-line bg-bg">
@@ -31,7 +34,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactElem
           </Link>
           <nav
             aria-label="Pages"
-            className="fixed inset-x-0 bottom-0 z-10 grid grid-cols-3 border-t border-line bg-bg bottom-bar sm:static sm:flex sm:gap-1 sm:border-0"
+            className="fixed inset-x-0 bottom-0 z-10 grid auto-cols-fr grid-flow-col border-t border-line bg-bg bottom-bar sm:static sm:flex sm:gap-1 sm:border-0"
           >
             {PAGES.map(({ to, label, Icon }) => (
               <Link
@@ -56,7 +59,7 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactElem
         </div>
         <UnreachableLine />
       </header>
-      <main className="mx-auto max-w-list px-4 pt-6 pb-24 sm:pt-12 sm:pb-12">{children}</main>
+      <main className={`mx-auto px-4 pt-6 pb-24 sm:pt-12 sm:pb-12 ${width}`}>{children}</main>
       <ExpiredDialog returnTo={href} />
     </>
   );

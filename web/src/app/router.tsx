@@ -4,9 +4,11 @@ import {
   createRoute,
   createRouter,
   lazyRouteComponent,
+  notFound,
   Outlet,
 } from "@tanstack/react-router";
 import { NotFoundPage } from "../pages/NotFoundPage.tsx";
+import { hasLab } from "./lab.ts";
 import { Public } from "./Public.tsx";
 
 interface LoginSearch {
@@ -84,11 +86,20 @@ const password = createRoute({
   component: lazyRouteComponent(() => import("../pages/PasswordPage.tsx"), "PasswordPage"),
 });
 
+const lab = createRoute({
+  getParentRoute: () => privatePages,
+  path: "/lab",
+  beforeLoad: () => {
+    if (!hasLab) throw notFound();
+  },
+  component: lazyRouteComponent(() => import("../pages/LabPage.tsx"), "LabPage"),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     publicPages.addChildren([login, register]),
     finishRegistration,
-    privatePages.addChildren([overview, sessions, session, activity, password]),
+    privatePages.addChildren([overview, sessions, session, activity, password, lab]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: false,
