@@ -94,11 +94,11 @@ const BASE = {
   test: /node_modules.(react|react-dom|scheduler|use-sync-external-store|@tanstack.(react-router|router-core|history|store|react-store))\/|packages\/(react|client\/dist\/index)/,
 };
 
-/**
- * What all pages share, and what those of a signed-in user need: a few files pack better than crumbs.
- * But not what the first page does without.
- */
-const SHARED = { name: "shared", test: /web\/src\/(ui\/|api\/session)/ };
+/** What all pages share, and what those of a signed-in user need: a few files pack better than crumbs. */
+const SHARED = {
+  name: "shared",
+  test: /web\/src\/(ui\/(?!Checkbox|PasswordField|TextField)|api\/session)/, // forms are few pages'
+};
 const PRIVATE = {
   name: "private",
   test: new RegExp(
@@ -107,10 +107,18 @@ const PRIVATE = {
       "packages/client/dist/axios",
       "web/src/api/(failure|http|routes|usePrivate)",
       "web/src/app/(Private|Shell|queries)",
-      "web/src/features/(account|connection|sessions|events)/(?!LineageTable|EndDialogs)",
+      "web/src/features/(account|connection)/",
+      "web/src/features/sessions/(queries|device|lineage|why-ended)\\.ts",
     ].join("|"),
   ),
 };
+
+/** What several of those pages show, but not each. */
+const SESSIONS = {
+  name: "sessions",
+  test: /web\/src\/features\/sessions\/(Limits|SessionSummary|SessionsSkeleton|ThisDevice)\.tsx/,
+};
+const EVENTS = { name: "events", test: /web\/src\/features\/events\// };
 
 const SERVER = process.env.BATONPASS_SERVER ?? "http://localhost:8000";
 
@@ -119,16 +127,20 @@ export default defineConfig({
   build: {
     outDir: "../src/batonpass/server/static",
     emptyOutDir: true,
+    modulePreload: { polyfill: false }, // every browser that the build is for has it
     rolldownOptions: {
       output: {
         codeSplitting: {
           // The first that fits: what a later one needs as well stays where it is.
-          groups: [BASE, SHARED, PRIVATE].map((group, at) => ({ ...group, priority: 3 - at })),
+          groups: [BASE, SHARED, PRIVATE, SESSIONS, EVENTS].map((group, at) => ({
+            ...group,
+            priority: 5 - at,
+          })),
         },
       },
     },
     assetsInlineLimit: 0, // the policy's font-src is 'self': no data: URL
   },
-  server: { proxy: { "/auth": SERVER, "/lab/api": SERVER } },
-  preview: { proxy: { "/auth": SERVER, "/lab/api": SERVER } },
+  server: { proxy: { "/auth": SERVER } },
+  preview: { proxy: { "/auth": SERVER } },
 });

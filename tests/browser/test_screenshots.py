@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
-from tests.support.live_server import EMAIL, LiveServer
+from tests.support.live_server import EMAIL, PASSWORD, LiveServer
 from tests.support.visits import (
     FIREFOX,
     SAFARI,
@@ -216,11 +216,55 @@ async def test_the_pages_in_trouble(viewer: Viewer) -> None:
     await expired_alert(page).get_by_role("link", name="Log in").click()
     await fill_in_login(page)
     await expect(page.get_by_text("An old copy of this session was used.")).to_be_visible()
+    await expect(page.get_by_role("img", name="old copy used · curl, ended")).to_be_visible()
     await viewer.picture("session-stolen")
 
     await go_to(page, "Activity")
     await expect_activity(page)
     await viewer.picture("activity-after-a-theft")
+
+    await page.get_by_role("button", name="Was this you?").first.click()
+    await expect(page.get_by_role("dialog", name="If that was not you")).to_be_visible()
+    await viewer.picture("not-you")
+
+
+async def test_the_life_of_a_session(viewer: Viewer) -> None:
+    page, server = viewer.page, viewer.server
+    server.advance(minutes=-48 * 60)
+    session, token = await begin(server)
+    for minutes in (40, 40, 40, 9 * 60, 40, 40):
+        server.advance(minutes=minutes)
+        token = await renew(server, token)
+    server.advance(minutes=5 * 60)
+    await renew(server, token)  # its answer is lost
+    server.advance(minutes=5)
+    token = await renew(server, token)
+    for minutes in (60, 12 * 60, 40, 40):
+        server.advance(minutes=minutes)
+        token = await renew(server, token)
+    server.advance(minutes=9 * 60)
+    await renew(server, token)
+    await renew(server, token, "curl/8.5.0")
+    server.advance(minutes=48 * 60 - 2445)
+    await log_in(page, f"/sessions/{session}")
+
+    for kind in ("renewed 13 times", "lost answer recovered", "answered elsewhere"):
+        await expect(page.get_by_role("img", name=kind)).to_be_visible()
+    await viewer.picture("session-life")
+
+
+async def begin(server: LiveServer) -> tuple[str, str]:
+    """Log in from another device; return the session's id and its refresh token."""
+    form = {"username": EMAIL, "password": PASSWORD}
+    answer = await server.post("/auth/token", data=form, headers={"User-Agent": FIREFOX})
+    return answer.json()["session_id"], answer.cookies["refresh_token"]
+
+
+async def renew(server: LiveServer, token: str, agent: str = FIREFOX) -> str:
+    """Refresh with a token, and return the one that is answered."""
+    headers = {"Cookie": f"refresh_token={token}", "User-Agent": agent}
+    answer = await server.post("/auth/refresh", headers=headers)
+    return answer.cookies["refresh_token"]
 
 
 async def log_in_beside_others(viewer: Viewer) -> str:

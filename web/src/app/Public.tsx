@@ -13,8 +13,12 @@ export function Public({ returnTo }: { readonly returnTo: string }): ReactElemen
     if (signedIn) void navigate({ href: returnTo, replace: true });
   }, [signedIn, returnTo, navigate]);
 
-  // What comes after the login is fetched while the password is typed.
-  useEffect(() => void preloadRoute({ to: "/" }), [preloadRoute]);
+  // What comes after the login is fetched while it is filled in: the form itself need not wait.
+  useEffect(() => {
+    const preload = (): void => void preloadRoute({ to: "/" });
+    document.addEventListener("input", preload, { once: true });
+    return () => document.removeEventListener("input", preload);
+  }, [preloadRoute]);
 
   if (signedIn || status === "booting") return null;
   return (

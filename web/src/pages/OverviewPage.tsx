@@ -24,6 +24,7 @@ import { Time } from "../ui/Time.tsx";
 import { count } from "../ui/time.ts";
 
 const ROWS = 5;
+const NOTHING_YET = "\u00a0"; // a line as high as the one to come: a mere space has no height
 
 /** Who you are, where you are signed in, how this session fared, what happened: all asked for at once. */
 export function OverviewPage(): ReactElement {
@@ -43,7 +44,7 @@ export function OverviewPage(): ReactElement {
               {me.data.email}, account since <Time at={me.data.created_at} as="day" />
             </>
           ) : (
-            " "
+            NOTHING_YET
           )
         }
       />
@@ -54,12 +55,14 @@ export function OverviewPage(): ReactElement {
           failed={isWorthSaying(list.error)}
           onRetry={() => void list.refetch()}
         />
-        <Recent
-          page={events.data}
-          failed={isWorthSaying(events.error)}
-          here={me.data?.session_id}
-          onRetry={() => void events.refetch()}
-        />
+        {list.isPending ? null : ( // how far down it stands depends on how many sessions there are
+          <Recent
+            page={events.data}
+            failed={isWorthSaying(events.error)}
+            here={me.data?.session_id}
+            onRetry={() => void events.refetch()}
+          />
+        )}
       </div>
     </>
   );
@@ -78,7 +81,7 @@ function Sessions(props: {
   return (
     <>
       {here ? (
-        <ThisDevice item={here} note={<p>{lineage ? howItFared(lineage) : " "}</p>} />
+        <ThisDevice item={here} note={<p>{lineage ? howItFared(lineage) : NOTHING_YET}</p>} />
       ) : (
         <ThisDeviceSkeleton lines={2} />
       )}

@@ -6,9 +6,10 @@ import { failureOf, isWorthSaying } from "../api/failure.ts";
 import type { SessionDetails } from "../api/routes.ts";
 import { usePrivate } from "../api/usePrivate.ts";
 import { EndSessionDialog } from "../features/sessions/EndDialogs.tsx";
+import { LineagePicture } from "../features/sessions/LineagePicture.tsx";
 import { LineageTable } from "../features/sessions/LineageTable.tsx";
 import { session } from "../features/sessions/queries.ts";
-import { SessionsSkeleton } from "../features/sessions/SessionsSkeleton.tsx";
+import { SessionSkeleton } from "../features/sessions/SessionSkeleton.tsx";
 import { whyEnded } from "../features/sessions/why-ended.ts";
 import { Button, buttonClass } from "../ui/Button.tsx";
 import { Card } from "../ui/Card.tsx";
@@ -36,8 +37,8 @@ export function SessionPage(): ReactElement {
         <LoadError what="this session" onRetry={() => void refetch()} />
       ) : (
         <>
-          <PageHead title="Session" />
-          <SessionsSkeleton />
+          <PageHead title="Session" lead={"\u00a0"} />
+          <SessionSkeleton />
         </>
       )}
     </>
@@ -51,7 +52,7 @@ function Details({ item }: { readonly item: SessionDetails }): ReactElement {
     <>
       <PageHead
         title={item.device ?? "Unknown device"}
-        lead={item.current ? "This device: the session you are using now." : undefined}
+        lead={leadOf(item)}
         action={endable ? <Button onClick={() => setAsking(true)}>End session</Button> : null}
       />
       <div className="flex flex-col gap-6">
@@ -85,7 +86,12 @@ function Details({ item }: { readonly item: SessionDetails }): ReactElement {
           <h2 className="mb-2 text-sm font-medium text-ink-2">What happened in it</h2>
           <Card>
             {item.lineage.length > 0 ? (
-              <LineageTable steps={item.lineage} />
+              <>
+                <LineagePicture steps={item.lineage} endedAt={item.ended_at} />
+                <div className="border-t border-line">
+                  <LineageTable steps={item.lineage} />
+                </div>
+              </>
             ) : (
               <Empty>Its steps will appear here as it is used.</Empty>
             )}
@@ -95,6 +101,11 @@ function Details({ item }: { readonly item: SessionDetails }): ReactElement {
       {asking ? <EndSessionDialog item={item} onClose={() => setAsking(false)} /> : null}
     </>
   );
+}
+
+function leadOf({ current, ended_at }: SessionDetails): string {
+  if (current) return "This device: the session you are using now.";
+  return ended_at === null ? "Signed in on another device." : "This session has ended.";
 }
 
 function TheftNotice({ item }: { readonly item: SessionDetails }): ReactElement {

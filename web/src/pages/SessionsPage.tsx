@@ -13,6 +13,7 @@ import { Card } from "../ui/Card.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { LoadError } from "../ui/LoadError.tsx";
 import { PageHead } from "../ui/PageHead.tsx";
+import { count } from "../ui/time.ts";
 
 export function SessionsPage(): ReactElement {
   const { data, error, refetch } = useQuery(usePrivate(sessions));
@@ -53,11 +54,14 @@ function SessionList(props: {
   readonly onEnd: (item: SessionItem) => void;
 }): ReactElement {
   const here = props.items.find(({ current }) => current);
+  const live = props.others.filter(({ ended_at }) => ended_at === null).length;
   return (
     <div className="flex flex-col gap-6">
       {here ? <ThisDevice item={here} /> : null}
       <section>
-        <h2 className="mb-2 text-sm font-medium text-ink-2">Other sessions</h2>
+        <h2 className="mb-2 text-sm font-medium text-ink-2">
+          {live > 0 ? count(live, "other session") : "Other sessions"}
+        </h2>
         <Card>
           {props.others.length > 0 ? (
             <ul className="divide-y divide-line">

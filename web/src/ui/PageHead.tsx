@@ -12,7 +12,7 @@ export function PageHead({ title, lead, action }: PageHeadProps): ReactElement {
   return (
     <header className="mb-6">
       <title>{`${title} · Batonpass`}</title>
-      <div className="flex min-h-8 items-center justify-between gap-4">
+      <div className="flex min-h-8 items-center justify-between gap-4 pointer-coarse:min-h-10">
         <h1 className="min-w-0 text-xl font-semibold tracking-tight sm:text-2xl">{title}</h1>
         {action}
       </div>

@@ -15,6 +15,15 @@ export function SkeletonLine({
   );
 }
 
+/** A grey stand-in for a sentence about as long as `children`: it takes as many lines. */
+export function SkeletonText({ children }: { readonly children: string }): ReactElement {
+  return (
+    <p className="text-transparent select-none">
+      <span className="box-decoration-clone rounded-control bg-sunken">{children}</span>
+    </p>
+  );
+}
+
 /** Skeletons come after 150 ms only: what is quicker than that needs none. */
 export function Late({
   label,

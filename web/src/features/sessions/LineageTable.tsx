@@ -11,12 +11,15 @@ export function LineageTable({ steps }: { readonly steps: readonly LineageStep[]
         <thead className="text-ink-3">
           <tr>
             <th scope="col" className="px-4 py-2 font-medium">
-              Generation
+              <span className="max-sm:sr-only">Generation</span>
+              <span aria-hidden className="sm:hidden">
+                No.
+              </span>
             </th>
-            <th scope="col" className="px-4 py-2 font-medium">
+            <th scope="col" className="px-4 py-2 font-medium max-sm:w-full max-sm:px-0">
               What happened
             </th>
-            <th scope="col" className="px-4 py-2 font-medium max-sm:hidden">
+            <th scope="col" className="w-60 px-4 py-2 font-medium max-sm:hidden">
               Where
             </th>
             <th scope="col" className="px-4 py-2 text-right font-medium">
@@ -32,7 +35,7 @@ export function LineageTable({ steps }: { readonly steps: readonly LineageStep[]
             >
               <td className="px-4 py-2 text-ink-2">{step.generation}</td>
               <td
-                className={`px-4 py-2 ${step.kind === "reused" ? "font-medium text-danger" : ""}`}
+                className={`px-4 py-2 max-sm:px-0 ${step.kind === "reused" ? "font-medium text-danger" : ""}`}
               >
                 {lineageStep(step.kind)}
                 <span className="block text-ink-2 sm:hidden">{where(step)}</span>

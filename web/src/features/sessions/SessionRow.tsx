@@ -3,6 +3,7 @@ import { CircleX, Ellipsis, Info } from "lucide-react";
 import type { ReactElement } from "react";
 import type { SessionItem } from "../../api/routes.ts";
 import { Popup, popupItemClass } from "../../ui/Popup.tsx";
+import { BriefLimits } from "./BriefLimits.tsx";
 import { deviceOf } from "./device.ts";
 import { SessionSummary } from "./SessionSummary.tsx";
 
@@ -15,7 +16,7 @@ export interface SessionRowProps {
 /** One of the other sessions; it can be ended here. */
 export function SessionRow({ item, onEnd }: SessionRowProps): ReactElement {
   return (
-    <SessionSummary item={item}>
+    <SessionSummary item={item} aside={item.ended_at ? null : <BriefLimits item={item} />}>
       {onEnd ? (
         <Popup
           className="relative shrink-0 self-center"

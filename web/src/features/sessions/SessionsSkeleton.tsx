@@ -1,6 +1,9 @@
 import type { ReactElement } from "react";
 import { Card } from "../../ui/Card.tsx";
-import { Late, SkeletonLine } from "../../ui/Skeleton.tsx";
+import { Late, SkeletonLine, SkeletonText } from "../../ui/Skeleton.tsx";
+
+const LIMITS =
+  "Signed in until 4 December, longer whenever you use it, until 27 December at the latest.";
 
 /** As tall and as wide as the card of this device. */
 export function ThisDeviceSkeleton({ lines }: { readonly lines: 1 | 2 }): ReactElement {
@@ -15,7 +18,7 @@ export function ThisDeviceSkeleton({ lines }: { readonly lines: 1 | 2 }): ReactE
             </span>
             <SkeletonLine width="middle" />
             <div className="mt-3 border-t border-line pt-3 text-sm">
-              <SkeletonLine width="long" />
+              <SkeletonText>{LIMITS}</SkeletonText>
               {lines > 1 ? <SkeletonLine width="middle" /> : null}
             </div>
           </div>
@@ -25,7 +28,14 @@ export function ThisDeviceSkeleton({ lines }: { readonly lines: 1 | 2 }): ReactE
   );
 }
 
-export function SessionRowsSkeleton({ rows }: { readonly rows: number }): ReactElement {
+export function SessionRowsSkeleton({
+  rows,
+  limits = false,
+}: {
+  readonly rows: number;
+  /** On a phone they are lines of their own. */
+  readonly limits?: boolean;
+}): ReactElement {
   return (
     <Late label="Loading your other sessions">
       <ul className="divide-y divide-line">
@@ -38,6 +48,12 @@ export function SessionRowsSkeleton({ rows }: { readonly rows: number }): ReactE
               <span className="block text-sm">
                 <SkeletonLine width="long" />
               </span>
+              {limits ? (
+                <span className="mt-1 block text-xs sm:hidden">
+                  <SkeletonLine width="middle" />
+                  <SkeletonLine width="middle" />
+                </span>
+              ) : null}
             </div>
           </li>
         ))}
@@ -53,7 +69,7 @@ export function SessionsSkeleton(): ReactElement {
       <section>
         <h2 className="mb-2 text-sm font-medium text-ink-2">Other sessions</h2>
         <Card>
-          <SessionRowsSkeleton rows={3} />
+          <SessionRowsSkeleton rows={3} limits />
         </Card>
       </section>
     </div>
