@@ -4,7 +4,7 @@ Source: WCAG 2.2 A and AA, as axe-core checks them; WAI-ARIA 1.2, role alert.
 """
 
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, expect
@@ -161,7 +161,7 @@ async def spoken(devtools: CDPSession, role: str) -> list[str]:
     nodes = (await devtools.send("Accessibility.getFullAXTree"))["nodes"]
     by_id = {node["nodeId"]: node for node in nodes}
 
-    def text(node: dict) -> str:
+    def text(node: dict[str, Any]) -> str:
         if node.get("role", {}).get("value") == "StaticText":
             return str(node["name"]["value"])
         return " ".join(text(by_id[child]) for child in node["childIds"] if child in by_id)
