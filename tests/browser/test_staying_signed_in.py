@@ -7,20 +7,22 @@ from http.client import OK, UNAUTHORIZED
 
 import anyio
 import pytest
-from playwright.async_api import BrowserContext, Page, Request, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.support.client_page import client_logs_in, open_client_page
 from tests.support.live_server import Held, LiveServer, until
 from tests.support.visits import (
     AN_OLDER_BROWSER,
     QUIET_PAGE,
-    cookies,
     expect_activity,
     expect_sessions,
     expect_signed_in,
     expired_alert,
     go_to,
+    is_refresh,
     log_in,
+    refresh_cookie,
+    waits_for_its_turn,
 )
 
 pytestmark = pytest.mark.usefixtures("account")
@@ -302,16 +304,6 @@ async def release_refusal(page: Page, refusal: Held) -> None:
     assert answer.status == UNAUTHORIZED
 
 
-def is_refresh(request: Request) -> bool:
-    return request.url.endswith("/auth/refresh")
-
-
-async def waits_for_its_turn(page: Page) -> bool:
-    """Whether a tab of this browser waits for the lock that another one holds."""
-    locks = await page.evaluate("navigator.locks.query()")
-    return len(locks["held"]) == len(locks["pending"]) == 1
-
-
 async def holds_the_lock(page: Page) -> bool:
     """Whether a tab of this browser refreshes just now."""
     locks = await page.evaluate("navigator.locks.query()")
@@ -320,7 +312,3 @@ async def holds_the_lock(page: Page) -> bool:
 
 async def nobody_holds_the_lock(page: Page) -> bool:
     return not await holds_the_lock(page)
-
-
-async def refresh_cookie(context: BrowserContext) -> str:
-    return (await cookies(context))["refresh_token"]["value"]

@@ -256,10 +256,18 @@ def running(
     app = build_app(chosen, clock)
     app.router.routes[:0] = extra_routes
     wire = Wire(app)
-    with socket.create_server((HOST, 0)) as listening:
+    with listening(wire, certificate=certificate) as url:
+        verify = True if certificate is None else ssl.create_default_context(cafile=certificate)
+        yield LiveServer(url, database_url, clock, wire, verify)
+
+
+@contextmanager
+def listening(app: ASGIApp, *, certificate: Path | None = None) -> Iterator[str]:
+    """Answer for `app` on a port of its own, in a thread of its own; give its origin."""
+    with socket.create_server((HOST, 0)) as port:
         server = uvicorn.Server(
             uvicorn.Config(
-                wire,
+                app,
                 http=_Connection,
                 ws="none",
                 lifespan="on",
@@ -271,17 +279,11 @@ def running(
             )
         )
         # The port listens already: whoever calls waits until the server takes the call.
-        thread = Thread(target=server.run, args=([listening],))
+        thread = Thread(target=server.run, args=([port],))
         thread.start()
         scheme = "http" if certificate is None else "https"
         try:
-            yield LiveServer(
-                f"{scheme}://{HOST}:{listening.getsockname()[1]}",
-                database_url,
-                clock,
-                wire,
-                True if certificate is None else ssl.create_default_context(cafile=certificate),
-            )
+            yield f"{scheme}://{HOST}:{port.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

@@ -1,6 +1,6 @@
 """What a person does in the web app, in the words that stand on the buttons."""
 
-from playwright.async_api import BrowserContext, Cookie, Locator, Page, expect
+from playwright.async_api import BrowserContext, Cookie, Locator, Page, Request, expect
 
 from tests.support.live_server import EMAIL, PASSWORD, until
 
@@ -66,6 +66,11 @@ async def cookies(context: BrowserContext) -> dict[str, Cookie]:
     return {one["name"]: one for one in await context.cookies()}
 
 
+async def refresh_cookie(context: BrowserContext) -> str:
+    """Read the refresh token out of the jar."""
+    return (await cookies(context))["refresh_token"]["value"]
+
+
 async def expect_no_cookies(context: BrowserContext) -> None:
     """Expect an empty jar: a page does not wait for the answer to its logout."""
 
@@ -73,3 +78,14 @@ async def expect_no_cookies(context: BrowserContext) -> None:
         return await cookies(context) == {}
 
     await until(is_empty)
+
+
+def is_refresh(request: Request) -> bool:
+    """Whether a page asks for a new access token."""
+    return request.url.endswith("/auth/refresh")
+
+
+async def waits_for_its_turn(page: Page) -> bool:
+    """Whether a tab of this browser waits for the lock that another one holds."""
+    locks = await page.evaluate("navigator.locks.query()")
+    return len(locks["held"]) == len(locks["pending"]) == 1
