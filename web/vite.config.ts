@@ -97,7 +97,7 @@ const BASE = {
 /** What all pages share, and what those of a signed-in user need: a few files pack better than crumbs. */
 const SHARED = {
   name: "shared",
-  test: /web\/src\/(ui\/(?!Checkbox|PasswordField|TextField)|api\/session)/, // forms are few pages'
+  test: /web\/src\/(ui\/(?!Checkbox|PasswordField|TextField)|api\/session|app\/lab)/, // forms are few pages'
 };
 const PRIVATE = {
   name: "private",
