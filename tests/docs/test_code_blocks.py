@@ -327,6 +327,6 @@ def _matches(answered: str, printed: str) -> bool:
 
 
 def _clock_of(app: FastAPI) -> Clock:
-    (edge,) = [one.kwargs["edge"] for one in app.user_middleware if "edge" in one.kwargs]
+    edge = next(one.kwargs["edge"] for one in app.user_middleware if "edge" in one.kwargs)
     assert isinstance(edge, Edge)
     return edge.service.clock
