@@ -367,3 +367,12 @@ def test_our_own_node_lock_has_every_platform(tmp_path: Path) -> None:
     copy.write_bytes(lock.read_bytes())
 
     assert node_lock.complete(copy) == [], "`make lock` completes it"
+
+
+def test_what_is_run_may_keep_what_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each process that a test starts compiles all its packages anew."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("SOMETHING_ELSE", "1")
+
+    assert "PYTHONDONTWRITEBYTECODE" not in steps.environment()
+    assert steps.environment()["SOMETHING_ELSE"] == "1"

@@ -43,7 +43,7 @@ def request_origin(scope: Scope) -> str:
 
 
 class Head:
-    """A request's headers, searched once: a refresh asks for ten of them."""
+    """A request's headers by name; what came twice is told from what came once."""
 
     __slots__ = ("_first", "_lines")
 

@@ -376,9 +376,10 @@ def _take_one(
 
 
 # Each login takes and gives back several: the statements are written once, not each time.
+_TIME: Final = throttle.c.resets_at.type
 
 
-def _take(insert: Callable[[Table], Any]) -> Executable:  # each dialect's own type
+def _taking(insert: Callable[[Table], Any]) -> Executable:  # each dialect's own type
     now, ends = bindparam("now", type_=_TIME), bindparam("ends", type_=_TIME)
     over = throttle.c.resets_at <= now
     statement = insert(throttle).values(key=bindparam("row_key"), count=1, resets_at=ends)
@@ -394,8 +395,7 @@ def _take(insert: Callable[[Table], Any]) -> Executable:  # each dialect's own t
     return written
 
 
-_TIME: Final = throttle.c.resets_at.type
-_TAKE: Final = {"sqlite": _take(sqlite.insert), "postgresql": _take(postgresql.insert)}
+_TAKE: Final = {"sqlite": _taking(sqlite.insert), "postgresql": _taking(postgresql.insert)}
 # Only in the window that it was taken in: a later one never counted it.
 _THIS: Final = (
     throttle.c.key == bindparam("row_key"),
