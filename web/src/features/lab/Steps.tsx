@@ -24,7 +24,8 @@ export function Steps({ lab, idle }: { readonly lab: Lab; readonly idle: boolean
         is over.
       </Step>
       <Step button={press("fire", "2 · Fire 20 requests at once")}>
-        All are refused, one refresh serves them all, and each is sent again: nobody notices.
+        With a token that is over all are refused, one refresh serves them all, and each is sent
+        again: nobody notices.
       </Step>
       <Step button={press("lose", "3 · Lose the next answer")}>
         The server spends the refresh token, and its answer never arrives. The client asks again
