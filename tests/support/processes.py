@@ -1,17 +1,21 @@
-"""`batonpass serve` as a process group of its own, as an operator runs it: asked, and killed."""
+"""`batonpass serve` as a process group of its own, as an operator runs it: asked, and killed.
+
+It is forked from a process that has imported everything, as the commands of shell.py are.
+"""
 
 import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import anyio
 import httpx
+
+from tests.support.shell import start_command
 
 PASSWORD = "a long walk at noon"
 PATIENCE_SECONDS = 60
@@ -32,20 +36,17 @@ class ServerProcess:
             "BATONPASS_DATABASE_URL": database_url,
             **{f"BATONPASS_{name}": value for name, value in settings.items()},
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        binary = Path(sys.executable).with_name("batonpass")
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - a moment, once a start
-                [binary, "serve", f"--port={self.port}", f"--workers={self._workers}"],
-                cwd=self._folder,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        log = self._folder / "server.log"
+        self._process = start_command(
+            ("serve", f"--port={self.port}", f"--workers={self._workers}"),
+            self._folder,
+            self._environment,
+            (Path(os.devnull), log, log),
+        )
         async with httpx.AsyncClient(base_url=self.url) as client:
             with anyio.fail_after(PATIENCE_SECONDS):
                 while not await _is_ready(client):  # noqa: ASYNC110 - it is another process
@@ -54,8 +55,9 @@ class ServerProcess:
     def kill(self) -> None:
         """End the whole group at once, as a power cut would (SIGKILL)."""
         if self._process is not None:
+            assert self._process.pid is not None
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._process.join()
             self._process = None
 
 

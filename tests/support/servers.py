@@ -4,8 +4,8 @@ A `Person` is a browser or a native client with a jar of its own: what it holds 
 answered, and what it sends is what a browser would.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,10 +13,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, MetaData, Table, create_engine, make_url, select
 
-from batonpass.server import migrations
+from batonpass.server import migrations, passwords
 from batonpass.server.app import build_app
 from batonpass.server.settings import Settings, load_settings
 from tests.support.clocks import Clock
@@ -154,6 +155,19 @@ def settings_of(database_url: str, **overrides: Any) -> Settings:  # any field o
     return load_settings(database_url=database_url, **given)
 
 
+@contextmanager
+def _light_hashes() -> Iterator[None]:
+    """Have the app that is made in this block hash with 1 MiB instead of 19.
+
+    What the true ones cost is held by tests/server/test_passwords.py, and by every test whose
+    server is a process.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "ARGON2_MEMORY_KIB", 1_024)
+        patch.setattr(passwords, "ARGON2_ITERATIONS", 1)
+        yield
+
+
 @asynccontextmanager
 async def a_server(
     database_url: str,
@@ -166,7 +180,8 @@ async def a_server(
     settings = settings_of(database_url, **overrides)
     _migrate(settings.database_url)
     clock = clock or Clock()
-    app = build_app(settings, clock)
+    with _light_hashes():
+        app = build_app(settings, clock)
     async with app.router.lifespan_context(app):
         server = Server(app, settings, clock)
         for email in users:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from batonpass.cli import main
@@ -37,10 +38,7 @@ class Shell:
         with tempfile.TemporaryDirectory() as streams:
             files = [Path(streams, name) for name in ("in", "out", "err")]
             files[0].write_bytes(stdin.encode(_ENCODING, _ERRORS))
-            process = _warm.Process(
-                target=_run, args=(words, self.folder, _environment(settings), files)
-            )
-            process.start()
+            process = start_command(words, self.folder, _environment(settings), files)
             process.join(PATIENCE_SECONDS)
             if process.exitcode is None:
                 process.kill()
@@ -64,6 +62,22 @@ class Shell:
         return done.returncode, done.stdout, done.stderr
 
 
+def start_command(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], files: Sequence[Path]
+) -> BaseProcess:
+    """Start `batonpass` with `words`, as the leader of a process group of its own.
+
+    Args:
+        words: What stands behind `batonpass`.
+        folder: Where it works.
+        environment: All of it.
+        files: What its standard input, output and error are; written at their end.
+    """
+    process = _warm.Process(target=_run, args=(words, folder, environment, files))
+    process.start()
+    return process
+
+
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if "BATONPASS_" not in name}
     ours = {f"BATONPASS_{name}": value for name, value in settings.items()}
@@ -74,11 +88,12 @@ def _run(
     words: Sequence[str], folder: Path, environment: Mapping[str, str], files: Sequence[Path]
 ) -> None:
     """Be the command, in the process that was forked for it."""
+    os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     for number, file in enumerate(files):
-        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), number)
     sys.stdin, sys.stdout, sys.stderr = (
         open(number, mode, encoding=_ENCODING, errors=_ERRORS)  # noqa: SIM115, PTH123 - it ends with the process
         for number, mode in enumerate(("r", "w", "w"))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from batonpass.auth_service import Lineage
 from batonpass.events import TELLS_OF_A_ROTATION, EventName, SecurityEvent
@@ -23,6 +23,9 @@ _KINDS: dict[EventName, Kind] = {
 
 class ErrorAnswer(BaseModel):
     """What a refusal says."""
+
+    # Some hundred descriptions of refusals name it: without this, each is a schema built at start.
+    model_config = ConfigDict(defer_build=True)
 
     detail: str
     code: str
