@@ -8,14 +8,17 @@ from tools import chromium
 from tools.runners import Outcome, Result, closing_line, conclude, line, run, timed
 from tools.steps import PYTHON, ROOT, StepError, explained
 
+CORES = os.cpu_count() or 1
 # One more than there are cores: each waits a third of its time, for servers, disks, PostgreSQL. At
 # most 4: each has its own databases, and beyond that PostgreSQL is what all of them wait for.
-PARALLEL = ("-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "worksteal")
+WORKERS = min(CORES + 1, 4)
+# A Chromium has processes enough of its own for half a core more; and some tests time what they see.
+BROWSERS = min(CORES, 2)
 
 
 def python() -> tuple[Outcome, str]:
     """Run the Python tests, on SQLite and a real PostgreSQL."""
-    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "not browser", *PARALLEL, *_colour())
+    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "not browser", *_spread(WORKERS), *_colour())
     return _judged(ended.status), closing_line(ended.output)
 
 
@@ -28,14 +31,14 @@ def typescript() -> tuple[Outcome, str]:
 
 
 def browser() -> tuple[Outcome, str]:
-    """Run the tests that drive a real Chromium, one at a time: they time what they see."""
+    """Run the tests that drive a real Chromium."""
     if not any((ROOT / "tests" / "browser").glob("**/test_*.py")):
         return Outcome.SKIPPED, "no tests yet"
     try:
         chromium.ensure()
     except StepError as error:
         return Outcome.FAILED, str(error)
-    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "browser", *_colour())
+    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "browser", *_spread(BROWSERS), *_colour())
     return _judged(ended.status), closing_line(ended.output)
 
 
@@ -49,6 +52,10 @@ RUNNERS: dict[str, Callable[[], tuple[Outcome, str]]] = {
 def _judged(status: int) -> Outcome:
     # pytest ends with 5 where it collected nothing: a failure, for the tests' files are there.
     return Outcome.PASSED if status == 0 else Outcome.FAILED
+
+
+def _spread(workers: int) -> tuple[str, ...]:
+    return ("-n", str(workers), "--dist", "worksteal")
 
 
 def _colour() -> tuple[str, ...]:
