@@ -12,13 +12,15 @@ CORES = os.cpu_count() or 1
 # One more than there are cores: each waits a third of its time, for servers, disks, PostgreSQL. At
 # most 4: each has its own databases, and beyond that PostgreSQL is what all of them wait for.
 WORKERS = min(CORES + 1, 4)
-# A Chromium has processes enough of its own for half a core more; and some tests time what they see.
+# A Chromium has processes enough of its own, and some tests time what they see.
 BROWSERS = min(CORES, 2)
 
 
 def python() -> tuple[Outcome, str]:
     """Run the Python tests, on SQLite and a real PostgreSQL."""
-    ended = run(str(PYTHON), "-m", "pytest", "-q", "-m", "not browser", *_spread(WORKERS), *_colour())
+    ended = run(
+        str(PYTHON), "-m", "pytest", "-q", "-m", "not browser", *_spread(WORKERS), *_colour()
+    )
     return _judged(ended.status), closing_line(ended.output)
 
 

@@ -1,9 +1,11 @@
 """Which passwords an account may have, and what hashing them costs and promises."""
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -14,6 +16,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from batonpass.errors import BusyError, WeakPasswordError
 from batonpass.server import email_addresses
 from batonpass.server.passwords import (
+    NICENESS,
     QUEUE_PER_THREAD,
     PasswordHasher,
     accept_new,
@@ -168,6 +171,19 @@ async def test_the_queue_has_an_end(hasher: PasswordHasher) -> None:
     assert len(busy) == 5
     assert {error.retry_after for error in busy} == {1}
     assert await hasher.verify(GOOD, None) == (False, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a niceness is the whole process' there")
+async def test_a_thread_that_hashes_lets_others_go_first(hasher: PasswordHasher) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+
+    await hasher.hash(GOOD)
+
+    threads = {thread.name: thread.native_id for thread in threading.enumerate()}
+    hashing = threads["batonpass-password_0"]
+    assert hashing is not None
+    assert os.getpriority(os.PRIO_PROCESS, hashing) == min(ours + NICENESS, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
 
 
 async def test_a_caller_who_leaves_takes_the_place_along(hasher: PasswordHasher) -> None:

@@ -9,13 +9,16 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 
 from tests.support.shell import start_command
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 PASSWORD = "a long walk at noon"
 PATIENCE_SECONDS = 60

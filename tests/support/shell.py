@@ -11,11 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batonpass.cli import main
 from tests.support.servers import SECRET_KEY
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 PATIENCE_SECONDS = 60
 _ENCODING, _ERRORS = "utf-8", "surrogateescape"
@@ -64,7 +67,7 @@ class Shell:
 
 def start_command(
     words: Sequence[str], folder: Path, environment: Mapping[str, str], files: Sequence[Path]
-) -> BaseProcess:
+) -> "BaseProcess":
     """Start `batonpass` with `words`, as the leader of a process group of its own.
 
     Args:
