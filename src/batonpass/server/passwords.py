@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 import os
 import secrets
+import sys
 import threading
 import unicodedata
 from base64 import b64encode
@@ -37,6 +38,7 @@ ARGON2_LANES: Final = 1
 _ARGON2_SALT_BYTES: Final = 16  # RFC 9106 §3.1
 _ARGON2_HASH_BYTES: Final = 32
 
+NICENESS: Final = 10
 QUEUE_PER_THREAD: Final = 8  # at 17.5 ms a hash the last in the queue waits 140 ms
 _BUSY_RETRY_AFTER_SECONDS: Final = 1
 _BCRYPT_MAX_BYTES: Final = 72  # bcrypt looks at no more
@@ -119,7 +121,9 @@ class PasswordHasher:
     def __init__(self, threads: int | None = None) -> None:
         """Start with as many threads as there are cores; none runs before the first password."""
         threads = threads or os.cpu_count() or 1
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="batonpass-password")
+        self._executor = ThreadPoolExecutor(
+            threads, thread_name_prefix="batonpass-password", initializer=_step_back
+        )
         self._places = threading.BoundedSemaphore(threads * (1 + QUEUE_PER_THREAD))
         self._argon2 = Argon2Hasher(
             time_cost=ARGON2_ITERATIONS,
@@ -185,6 +189,15 @@ class PasswordHasher:
         # the place along, unless a thread has begun; then its end frees it.
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)
+
+
+def _step_back() -> None:
+    """Give this thread a core only when nobody else wants it: refreshes do not wait for hashes.
+
+    Linux alone gives threads a niceness of their own; elsewhere it would be the whole process'.
+    """
+    if sys.platform == "linux":
+        os.nice(NICENESS)
 
 
 def _hash_of_no_password() -> str:
