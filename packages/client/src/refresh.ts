@@ -2,7 +2,7 @@
  * One refresh: what the server's answer means. Three outcomes, never two.
  */
 import type { Ending, Token } from "./machine.ts";
-import { post } from "./requests.ts";
+import { type Answer, post } from "./requests.ts";
 import { readToken } from "./tokens.ts";
 import type { Host } from "./types.ts";
 
@@ -14,7 +14,7 @@ export type Refreshed =
 /** Only these end a session; any other refusal may be a proxy's, a hotel's, or a mistake. */
 const ENDS = /^refresh_(missing|invalid|expired|revoked|reused)$/;
 
-/** Before a superseded tab tries again: the other's cookie must have arrived by then. */
+/** Before the second try: what another tab was answered must be in the jar by then. */
 const JITTER_MS = { least: 50, most: 250 } as const;
 
 export interface RefreshRequest {
@@ -26,7 +26,7 @@ export interface RefreshRequest {
   readonly family: () => string | null;
 }
 
-/** Ask for a new token; a superseded cookie is tried once more. */
+/** Ask for a new token; where the answer was lost, or another tab was quicker, once more. */
 export async function refresh(
   host: Host,
   request: RefreshRequest,
@@ -35,6 +35,12 @@ export async function refresh(
   const { url, deadline, signal, family } = request;
   const askedAt = host.now();
   const answer = await post(host, url, deadline - askedAt, { signal }).catch(() => null);
+  const { least, most } = JITTER_MS;
+  const mayTryAgain = !isLast && !signal.aborted && host.now() + most < deadline;
+  if (mayTryAgain && (!answer || isSuperseded(answer))) {
+    await new Promise<void>((go) => host.after(least + host.random() * (most - least), go));
+    return refresh(host, request, true);
+  }
   if (!answer) return { type: "unreachable", retryAfterMs: null }; // offline, aborted, timed out, redirected
   const { status, json, retryAfterMs } = answer;
   const token = status === 200 && readToken(json, askedAt, family());
@@ -43,14 +49,13 @@ export async function refresh(
   if (status === 401 && ENDS.test(code)) {
     return { type: "denied", ending: { code, reason: (json?.reason ?? null) as string | null } };
   }
-  if (status === 409 && code === "refresh_superseded" && !isLast) {
-    const { least, most } = JITTER_MS;
-    await new Promise<void>((go) => host.after(least + host.random() * (most - least), go));
-    return refresh(host, request, true);
-  }
   if (status >= 400 && status < 500 && status !== 429) {
     // biome-ignore lint/suspicious/noConsole: a mistake of the set-up (CSRF, CORS, path) that nothing else would show
     console.error(`batonpass: the refresh was refused with ${status} ${code}`);
   }
   return { type: "unreachable", retryAfterMs };
 }
+
+/** Another tab was quicker, and quicker again: its cookie is ours as well. */
+const isSuperseded = ({ status, json }: Answer): boolean =>
+  status === 409 && json?.code === "refresh_superseded";

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, vi } from "vitest";
+import { createClock } from "./support/clock.ts";
 import type { Server } from "./support/server.ts";
 import { test, until } from "./support/world.ts";
 
@@ -12,6 +13,8 @@ const answer =
     response.writeHead(status, { "content-type": "application/json", ...headers });
     response.end(typeof body === "string" ? body : JSON.stringify(body));
   };
+
+const cut: Fault = (_, response) => response.destroy();
 
 /** What no server of ours says is no reason to end a session. */
 describe("is no logout:", () => {
@@ -49,16 +52,17 @@ describe("is no logout:", () => {
       fault: answer(400, { code: "refresh_reused" }),
       retryInMs: 1_000,
     },
-    { why: "a redirect", fault: answer(302, "", { location: "/login" }), retryInMs: 1_000 },
     {
-      why: "a cut connection",
-      fault: ((_, response) => response.destroy()) satisfies Fault,
+      why: "a redirect, twice",
+      fault: answer(302, "", { location: "/login" }),
       retryInMs: 1_000,
+      times: 2,
     },
-  ])("$why", async ({ fault, retryInMs }, { server, tab }) => {
+    { why: "a connection cut twice", fault: cut, retryInMs: 1_000, times: 2 },
+  ])("$why", async ({ fault, retryInMs, times = 1 }, { server, tab }) => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     server.expireAccessTokens();
-    server.fault(REFRESH, fault, 1);
+    server.fault(REFRESH, fault, times);
 
     await tab.api.get("/api/items").catch(() => {});
 
@@ -195,6 +199,38 @@ test("a superseded cookie is tried once more", async ({ server, tab }) => {
 
   expect(status).toBe(200);
   expect(server.count(REFRESH)).toBe(2);
+});
+
+test("a lost answer is asked for once more: no request that waits notices", async ({
+  server,
+  tab,
+}) => {
+  server.expireAccessTokens();
+  server.fault(REFRESH, cut, 1);
+
+  const answers = await Promise.all(["/api/a", "/api/b"].map((url) => tab.api.get(url)));
+
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  expect(server.count(REFRESH)).toBe(2);
+});
+
+test("a logout waits for no second try", async ({ server, browser }) => {
+  const { now, after } = createClock();
+  const waits: number[] = [];
+  const host = { now, after: (ms: number, then: () => void) => (waits.push(ms), after(ms, then)) };
+  const { session, api } = browser.open({ host });
+  await session.login({ email: "anna", password: "secret" });
+  server.forget();
+  server.expireAccessTokens();
+  const letGo = server.hold(REFRESH);
+  const asked = api.get("/api/items").catch(() => {});
+  await until(() => server.count(REFRESH) === 1);
+
+  await session.logout();
+  letGo();
+  await asked;
+
+  expect(waits.filter((ms) => ms >= 50 && ms <= 250)).toEqual([]);
 });
 
 test("superseded twice is unreachable, not dead", async ({ server, tab }) => {
