@@ -217,8 +217,11 @@ test("a lost answer is asked for once more: no request that waits notices", asyn
 test("a logout waits for no second try", async ({ server, browser }) => {
   const { now, after } = createClock();
   const waits: number[] = [];
-  const host = { now, after: (ms: number, then: () => void) => (waits.push(ms), after(ms, then)) };
-  const { session, api } = browser.open({ host });
+  const noting: typeof after = (ms, then) => {
+    waits.push(ms);
+    return after(ms, then);
+  };
+  const { session, api } = browser.open({ host: { now, after: noting } });
   await session.login({ email: "anna", password: "secret" });
   server.forget();
   server.expireAccessTokens();
