@@ -2,7 +2,7 @@
  * One refresh: what the server's answer means. Three outcomes, never two.
  */
 import type { Ending, Token } from "./machine.ts";
-import { type Answer, post } from "./requests.ts";
+import { post } from "./requests.ts";
 import { readToken } from "./tokens.ts";
 import type { Host } from "./types.ts";
 
@@ -15,7 +15,11 @@ export type Refreshed =
 const ENDS = /^refresh_(missing|invalid|expired|revoked|reused)$/;
 
 /** Before the second try: what another tab was answered must be in the jar by then. */
-const JITTER_MS = { least: 50, most: 250 } as const;
+const LEAST_MS = 50;
+const SPREAD_MS = 200;
+
+/** Offline, aborted, timed out, redirected. */
+const NO_ANSWER = { status: 0, json: null, retryAfterMs: null };
 
 export interface RefreshRequest {
   readonly url: string;
@@ -34,18 +38,18 @@ export async function refresh(
 ): Promise<Refreshed> {
   const { url, deadline, signal, family } = request;
   const askedAt = host.now();
-  const answer = await post(host, url, deadline - askedAt, { signal }).catch(() => null);
-  const { least, most } = JITTER_MS;
-  const mayTryAgain = !isLast && !signal.aborted && host.now() + most < deadline;
-  if (mayTryAgain && (!answer || isSuperseded(answer))) {
-    await new Promise<void>((go) => host.after(least + host.random() * (most - least), go));
+  const { status, json, retryAfterMs } = await post(host, url, deadline - askedAt, {
+    signal,
+  }).catch(() => NO_ANSWER);
+  const code = String(json?.code);
+  const isSuperseded = status === 409 && code === "refresh_superseded";
+  const hasTime = !signal.aborted && host.now() + LEAST_MS + SPREAD_MS < deadline;
+  if ((!status || isSuperseded) && hasTime && !isLast) {
+    await new Promise<void>((go) => host.after(LEAST_MS + host.random() * SPREAD_MS, go));
     return refresh(host, request, true);
   }
-  if (!answer) return { type: "unreachable", retryAfterMs: null }; // offline, aborted, timed out, redirected
-  const { status, json, retryAfterMs } = answer;
   const token = status === 200 && readToken(json, askedAt, family());
   if (token) return { type: "renewed", token };
-  const code = String(json?.code);
   if (status === 401 && ENDS.test(code)) {
     return { type: "denied", ending: { code, reason: (json?.reason ?? null) as string | null } };
   }
@@ -55,7 +59,3 @@ export async function refresh(
   }
   return { type: "unreachable", retryAfterMs };
 }
-
-/** Another tab was quicker, and quicker again: its cookie is ours as well. */
-const isSuperseded = ({ status, json }: Answer): boolean =>
-  status === 409 && json?.code === "refresh_superseded";
