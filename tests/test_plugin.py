@@ -4,6 +4,7 @@ Each app here is a whole one, on a real database, asked over HTTP.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from batonpass import Batonpass, Claims, Login
+from batonpass import Batonpass, Claims, EventName, Login, SecurityEvent
 from batonpass.errors import ConfigurationError
 from tests.support.clocks import Clock
 from tests.support.families import GRACE
@@ -130,8 +131,20 @@ def an_app(auth: Batonpass[Any], **settings: Any) -> FastAPI:  # any argument of
         return {"subject": found.subject, "session": str(found.family_id)}
 
     @app.get("/fresh")
-    async def fresh(found: Annotated[Claims, Depends(auth.fresh)]) -> str:
+    async def fresh(found: Annotated[Claims, Depends(auth.fresh())]) -> str:
         return found.subject
+
+    @app.get("/greeting")
+    async def greeting(account: Annotated[Any, Depends(auth.optional_user)]) -> str:
+        return "Hello!" if account is None else f"Hello, {account.email}!"
+
+    @app.post("/leave")
+    async def leave(request: Request) -> Response:
+        return await auth.sign_out(request)
+
+    @app.post("/leave-everywhere")
+    async def leave_everywhere(account: Annotated[Any, Depends(auth.user)]) -> int:
+        return await auth.end_sessions(account)
 
     @app.get("/spy")
     async def spy(request: Request) -> dict[str, str]:
@@ -391,6 +404,151 @@ async def test_a_login_is_fresh_for_five_minutes(house: House) -> None:
     assert fresh.json() == "7"
     assert refusal(stale) == (401, "login_required_again")
     assert refusal(none) == (401, "token_missing")
+
+
+async def test_how_fresh_a_login_must_be_is_the_routes_choice(house: House) -> None:
+    auth = house.plug()
+    auth.authenticate(house.check())
+    app = an_app(auth)
+
+    @app.get("/fresher")
+    async def fresher(found: Annotated[Claims, Depends(auth.fresh(timedelta(minutes=1)))]) -> str:
+        return found.subject
+
+    auth.install(app)
+
+    async with serving(app) as client:
+        login = await log_in(client)
+        house.clock.advance(timedelta(minutes=1))
+        fresh = await client.get("/fresher", headers=bearer(login))
+        house.clock.advance(timedelta.resolution)
+        stale = await client.get("/fresher", headers=bearer(login))
+
+    assert fresh.json() == "7"
+    assert refusal(stale) == (401, "login_required_again")
+
+
+async def test_an_optional_user_may_be_nobody_but_no_wrong_one(house: House) -> None:
+    auth = house.plug()
+    auth.authenticate(house.check())
+    app = an_app(auth)
+    auth.install(app)
+
+    async with serving(app) as client:
+        nobody = await client.get("/greeting")
+        login = await log_in(client)
+        somebody = await client.get("/greeting", headers=bearer(login))
+        wrong = await client.get("/greeting", headers={"Authorization": "Bearer x"})
+        house.clock.advance(timedelta(minutes=31))
+        over = await client.get("/greeting", headers=bearer(login))
+
+    assert nobody.json() == "Hello!"
+    assert somebody.json() == f"Hello, {ADA}!"
+    assert refusal(wrong) == (401, "token_invalid")
+    assert refusal(over) == (401, "token_invalid")
+    operation = app.openapi()["paths"]["/greeting"]["get"]
+    assert operation["security"] == [{"OAuth2PasswordBearer": []}]
+
+
+async def test_signing_out_ends_this_session_and_clears_the_cookie(any_engine: AnyEngine) -> None:
+    house = a_house(any_engine)
+    auth = house.plug()
+    await furnish(house)
+    auth.authenticate(house.check())
+    app = an_app(auth)
+    auth.install(app)
+
+    async with serving(app) as client:
+        other = bearer(await log_in(client))
+        client.cookies.clear()
+        mine = bearer(await log_in(client))
+        answer = await client.post("/leave", headers=mine)
+        after, beside = [await client.get("/me", headers=one) for one in (mine, other)]
+        again = await client.post("/leave", headers=mine)
+        without = await client.post("/leave")
+
+    assert answer.status_code == 204
+    assert set(set_cookies(answer)) == {"refresh_token", "session_state"}
+    assert all("Max-Age=0" in one for one in set_cookies(answer).values())
+    assert refusal(after) == (401, "session_revoked")
+    assert beside.status_code == 200
+    assert (again.status_code, without.status_code) == (204, 204)
+
+
+async def test_all_sessions_of_a_user_are_ended(any_engine: AnyEngine) -> None:
+    house = a_house(any_engine)
+    auth = house.plug()
+    await furnish(house)
+    auth.authenticate(house.check())
+    app = an_app(auth)
+    auth.install(app)
+
+    async with serving(app) as client:
+        logins = []
+        for _ in range(3):
+            client.cookies.clear()
+            logins.append(bearer(await log_in(client)))
+        ended = await client.post("/leave-everywhere", headers=logins[0])
+        after = [await client.get("/me", headers=one) for one in logins]
+
+    assert ended.json() == 3
+    assert {refusal(one) for one in after} == {(401, "session_revoked")}
+
+
+# --- what an app is told ------------------------------------------------------------------------
+
+
+async def test_handlers_are_told_after_the_commit_and_harm_nobody(
+    any_engine: AnyEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = a_house(any_engine)
+    auth = house.plug()
+    await furnish(house)
+    auth.authenticate(house.check())
+    told: list[tuple[str, object]] = []
+
+    @auth.on("session_created")
+    async def stored(event: SecurityEvent) -> None:
+        assert event.family_id is not None
+        session = await auth.service.get_session(house.key, event.family_id)
+        told.append(("async", session.family.user_id))
+
+    @auth.on(EventName.SESSION_CREATED, "session_logout")
+    def in_a_thread(event: SecurityEvent) -> None:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        told.append((event.name, event.user_id))
+
+    @auth.on("session_created")
+    def broken(_event: SecurityEvent) -> None:
+        raise LookupError("not at home")
+
+    app = an_app(auth)
+    auth.install(app)
+
+    async with serving(app) as client:
+        login = await log_in(client)
+        await client.post("/leave", headers=bearer(login))
+
+    assert login.status_code == 200
+    assert sorted(told, key=str) == sorted(
+        [("async", house.key), ("session_created", house.key), ("session_logout", house.key)],
+        key=str,
+    )
+    assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == [
+        "event_handler_failed"
+    ]
+
+
+@pytest.mark.parametrize(("names", "sentence"), [
+    (("refresh_token_resued",), "'refresh_token_resued' is not a valid EventName"),
+    ((), "needs the name of an event"),
+])  # fmt: skip
+async def test_an_event_that_never_happens_is_a_sentence(
+    house: House, names: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        house.plug().on(*names)
 
 
 async def test_a_deleted_user_is_nobody(house: House) -> None:

@@ -16,6 +16,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hints
 
 from fastapi import Depends, FastAPI, Request
@@ -26,11 +27,12 @@ from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from batonpass import models
 from batonpass.access_tokens import AccessTokens, Claims
-from batonpass.auth_service import AuthService
+from batonpass.auth_service import AuthService, Visit
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
@@ -39,9 +41,17 @@ from batonpass.errors import (
     InvalidCredentialsError,
     StoreUnavailableError,
 )
-from batonpass.http.answers import refusal
+from batonpass.events import EventName
+from batonpass.http.answers import logged_out, refusal
 from batonpass.http.csrf import serialised
-from batonpass.http.dependencies import VerifiedClaims, bearer_scheme, fresh_claims_of
+from batonpass.http.dependencies import (
+    FRESH_FOR,
+    ClaimsDependency,
+    VerifiedClaims,
+    bearer_scheme,
+    bearer_token,
+    fresh_claims_of,
+)
 from batonpass.http.edge import AddressOf, Edge, OriginOf, peer_address, request_origin
 from batonpass.http.gate import Gate
 from batonpass.http.routes import (
@@ -53,7 +63,9 @@ from batonpass.http.routes import (
     login_form,
 )
 from batonpass.keys import MIN_SECRET_BYTES, Algorithm, KeyRing, Keys, parse_secrets
+from batonpass.listeners import Handler, Listeners, event_names
 from batonpass.policy import Policy
+from batonpass.refresh_tokens import Transport
 from batonpass.revocations import POLL_SECONDS
 from batonpass.storage.engine import Database
 from batonpass.storage.store import Store
@@ -61,6 +73,7 @@ from batonpass.storage.store import Store
 logger = logging.getLogger(__name__)
 
 UserT = TypeVar("UserT")
+HandlerT = TypeVar("HandlerT", bound=Handler)
 PURGE_EVERY_SECONDS = 3600.0
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 
@@ -72,8 +85,9 @@ class Batonpass(Generic[UserT]):
         service: What users do with their sessions, for code that is not a route.
         tables: Our tables, in the app's MetaData.
         claims: Dependency: the verified claims of the access token; costs no query.
-        fresh: Dependency: the same, with a password given at most five minutes ago.
         user: Dependency: the signed-in user, as the app's own class.
+        optional_user: Dependency: the same, or None where nobody is signed in. A token that is over
+            or wrong is refused all the same, so that the client refreshes.
     """
 
     def __init__(  # noqa: PLR0913 - an app's choices, each by its name and with a default
@@ -166,8 +180,10 @@ class Batonpass(Generic[UserT]):
         self._is_installed = False
         self.scheme = bearer_scheme(prefix)
         self.claims = VerifiedClaims(self.service, self.scheme)
-        self.fresh = fresh_claims_of(self.service, self.claims)
         self.user = self._make_user_dependency()
+        self.optional_user = self._make_optional_user_dependency()
+        self._listeners = Listeners()
+        self.service.on_event(self._listeners.tell)
 
     # --- what an app calls ---------------------------------------------------------------------
 
@@ -193,6 +209,67 @@ class Batonpass(Generic[UserT]):
             A token answer with its cookies.
         """
         return await finish_login(self.edge, request, self.key_of_user(user), persistent)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session that the request's access token belongs to.
+
+        No route of an app's sees the refresh cookie; the answer clears it.
+
+        Returns:
+            204; where there is no session, too (RFC 7009 §2.2).
+        """
+        scope = request.scope
+        await self.service.log_out(
+            self.edge.visit(scope),
+            refresh_token=None,
+            transport=Transport.COOKIE,
+            bearer=bearer_token(scope),
+        )
+        return logged_out(self.edge.cookies(scope))
+
+    async def end_sessions(self, user: UserT, request: Request | None = None) -> int:
+        """End every session of a user, on each process within 2 s: an account was taken over, say.
+
+        Args:
+            user: Whose.
+            request: Whose address the events shall show; None: nobody's.
+
+        Returns:
+            How many were ended.
+        """
+        visit = Visit() if request is None else self.edge.visit(request.scope)
+        return await self.service.end_sessions(self.key_of_user(user), visit)
+
+    def fresh(self, max_age: timedelta = FRESH_FOR) -> ClaimsDependency:
+        """Make a dependency for dangerous deeds: the claims, of a recent login.
+
+        An older one gets 401 `login_required_again`: the client asks for the password
+        (`/auth/confirm`, `useConfirm`), and the request goes on.
+
+        Args:
+            max_age: How long ago the password may have been given; a session that is refreshed
+                does not count as a login (ASVS 5.0 V7.5.1).
+        """
+        return fresh_claims_of(self.service, self.claims, max_age)
+
+    def on(self, *events: EventName | str) -> Callable[[HandlerT], HandlerT]:
+        """Have the decorated function told of security events, after each one's commit.
+
+        It may be async; a sync one runs in a thread. What it raises is logged, and harms nobody.
+
+        Args:
+            events: Their names: "refresh_token_reused", say, or `EventName.REFRESH_TOKEN_REUSED`.
+
+        Raises:
+            ConfigurationError: There is no such event.
+        """
+        names = event_names(events)
+
+        def add(handler: HandlerT) -> HandlerT:
+            self._listeners.add(names, handler)
+            return handler
+
+        return add
 
     def install(self, app: FastAPI, *, fast: bool = True) -> None:
         """Add the routes, the gate, the error answers and the heartbeat to an app.
@@ -303,6 +380,7 @@ class Batonpass(Generic[UserT]):
         """Answer what was taken in, and let the threads go."""
         with contextlib.suppress(StoreUnavailableError):
             await self.service.drain()
+        await self._listeners.drain()
         await self.database.aclose()
 
     @asynccontextmanager
@@ -347,6 +425,17 @@ class Batonpass(Generic[UserT]):
             return loaded
 
         return user
+
+    def _make_optional_user_dependency(self) -> Callable[..., Any]:
+        async def optional_user(
+            request: HTTPConnection, _described: Annotated[str | None, Depends(self.scheme)]
+        ) -> UserT | None:
+            if bearer_token(request.scope) is None:
+                return None
+            user: UserT = await self.user(await self.claims(request))
+            return user
+
+        return optional_user
 
     def _load(self, connection: Connection, key: object) -> UserT | None:
         if isinstance(self._user, Table):

@@ -23,7 +23,7 @@ class _OneBearer(OAuth2PasswordBearer):
     """Finds the token of the one Authorization header; of two, nobody can say which counts."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
-        return _bearer_token(request.scope)
+        return bearer_token(request.scope)
 
 
 def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
@@ -57,13 +57,13 @@ class VerifiedClaims(SecurityBase):
             SessionRevokedError: Its session has been ended.
             StoreUnavailableError: Whether it has been ended cannot be known.
         """
-        token = _bearer_token(request.scope)
+        token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
         return await self._service.check_access_token(token)
 
 
-def _bearer_token(scope: Scope) -> str | None:
+def bearer_token(scope: Scope) -> str | None:
     """Return the token of the Authorization header; None where there is none, "" for two."""
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     if not found:
