@@ -3,13 +3,17 @@
 Source: WCAG 2.2 A and AA, as axe-core checks them; WAI-ARIA 1.2, role alert.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, expect
 
+from tests.support import live_server
+from tests.support.client_page import client_logs_in
 from tests.support.live_server import PASSWORD, LiveServer
+from tests.support.react_page import ADDRESS, build_react_page, react_page_routes
 from tests.support.visits import (
     FIREFOX,
     SAFARI,
@@ -145,10 +149,71 @@ async def test_a_screen_reader_hears_that_the_session_has_expired_and_why(
     assert await spoken(devtools, "link") == ["Log in"]  # the page beneath is out of reach
 
 
-async def end_the_session(page: Page, server: LiveServer) -> None:
-    """End it from another device; the form that is sent then is refused."""
+@pytest.fixture(scope="module")
+def react_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundle the page that has the React package's own dialog."""
+    folder = tmp_path_factory.mktemp("react-page")
+    build_react_page(folder)
+    return folder
+
+
+@pytest.fixture
+def react_server(sqlite_url: str, react_page: Path) -> Iterator[LiveServer]:
+    """Serve that page beside the app."""
+    with live_server.running(sqlite_url, extra_routes=react_page_routes(react_page)) as started:
+        yield started
+
+
+@pytest.fixture
+async def bare_page(browser: Browser, react_server: LiveServer) -> AsyncIterator[Page]:
+    """Open that page, with axe in it, and log in."""
+    await react_server.register()
+    context = await browser.new_context(base_url=react_server.url)
+    await context.add_init_script(path=AXE)
+    page = await context.new_page()
+    await page.goto(ADDRESS)
+    await expect(page.get_by_text("Nobody is signed in.")).to_be_visible()
+    await client_logs_in(page)
+    yield page
+    await context.close()
+
+
+async def test_the_react_packages_own_dialog_is_heard_keeps_the_focus_and_leads_on_by_keyboard(
+    bare_page: Page, react_server: LiveServer
+) -> None:
+    page = bare_page
+    devtools = await page.context.new_cdp_session(page)
+    assert await spoken(devtools, "alert") == []
+    assert await spoken(devtools, "link") == ["Elsewhere"]
+
+    await end_every_session(react_server)
+    await page.get_by_role("button", name="Load").press("Enter")
+    dialog = page.get_by_role("dialog", name="Your session has expired")
+    await expect(dialog).to_be_visible()
+    stops = [await page.evaluate(WHERE)]
+    for key in ["Tab"] * 4 + ["Shift+Tab"] * 4 + ["Escape"]:
+        await page.keyboard.press(key)
+        stops.append(await page.evaluate(WHERE))
+
+    assert await page.evaluate(FOUND, RULES["light"]) == []
+    assert await spoken(devtools, "alert") == ["Your session has expired Log in"]
+    assert await spoken(devtools, "link") == ["Log in"]  # the page beneath is out of reach
+    assert "the page beneath" not in stops
+    assert stops[0] == "Log in"
+    await dialog.get_by_role("link", name="Log in").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/login?return_to=%2Freact-page%2F")
+
+
+async def end_every_session(server: LiveServer) -> None:
+    """End them from another device."""
     bearer = await server.log_in_elsewhere("curl/8.5.0")
     await server.delete("/auth/sessions", bearer)
+
+
+async def end_the_session(page: Page, server: LiveServer) -> None:
+    """End it from another device; the form that is sent then is refused."""
+    await end_every_session(server)
     await page.get_by_label("Current password").fill(PASSWORD)
     await page.get_by_label("New password").fill("eleven purple kettles on a hill")
     await page.keyboard.press("Enter")

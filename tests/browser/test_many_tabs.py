@@ -11,13 +11,14 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.support import live_server
+from tests.support.browser import frozen
 from tests.support.client_page import (
     client_logs_in,
     client_page_routes,
     client_starts,
     open_client_page,
 )
-from tests.support.live_server import EMAIL, LiveServer
+from tests.support.live_server import EMAIL, PATIENCE_SECONDS, LiveServer
 from tests.support.visits import (
     expect_sessions,
     expect_signed_in,
@@ -35,7 +36,12 @@ EIGHT_REQUESTS = """async () => {
   return (await Promise.all(asked)).map(({ status }) => status);
 }"""
 
+SHORT_MS, LONG_MS = 1_500, 60_000
+LOCK_MS = SHORT_MS + 2_000  # so long a tab with the short time-out waits for another's lock
+MUCH_LATER_MS = 5_000  # a busy machine; with the usual time-out it would wait longer still
+
 EVE = "eve@example.org"
+LOCKS = "navigator.locks.query()"
 LISTEN = """() => {
   window.heard = [];
   session.on("user-changed", (event) => heard.push({ ...event, at: Date.now() }));
@@ -139,6 +145,47 @@ async def test_a_tab_that_is_reloaded_ten_times_while_it_refreshes_stays_signed_
     await go_to(page, "Sessions")
     await expect_sessions(page)
     assert server.wire.count("POST", "/auth/token") == 1
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_tab_that_is_frozen_with_the_lock_holds_its_neighbour_up_and_no_more(
+    context: BrowserContext, server: LiveServer, answered: bool
+) -> None:
+    ours, frozen_one = await context.new_page(), await context.new_page()
+    await open_client_page(frozen_one, timeout_ms=LONG_MS)
+    await client_logs_in(frozen_one)
+    await open_client_page(ours, timeout_ms=SHORT_MS)
+    assert await client_starts(ours) == "authenticated"
+    server.expire_access_tokens()
+    before = server.refreshes
+
+    with server.wire.holding("/auth/refresh") as answer:
+        await frozen_one.evaluate(f"() => {{ window.late = ({EIGHT_REQUESTS})(); }}")
+        await answer.arrived()
+        with server.wire.holding("/auth/refresh") as later:
+            later.release()  # what comes from here on is not held
+            async with frozen(frozen_one):
+                if answered:
+                    answer.release()
+                with anyio.fail_after(PATIENCE_SECONDS):
+                    statuses, took = await ours.evaluate(
+                        f"""async () => {{
+                          const at = performance.now();
+                          return [await ({EIGHT_REQUESTS})(), performance.now() - at];
+                        }}"""
+                    )
+                assert len((await ours.evaluate(LOCKS))["held"]) == 1  # nobody has let go of it
+    with anyio.fail_after(PATIENCE_SECONDS):
+        late = await frozen_one.evaluate("late")
+
+    assert statuses == late == [OK] * 8
+    assert LOCK_MS <= took < LOCK_MS + MUCH_LATER_MS
+    assert server.refreshes == before + 2
+    assert server.wire.count("POST", "/auth/token") == 1
+    assert "refresh_token_reused" not in server.events()
+    for tab in (ours, frozen_one):
+        assert await tab.evaluate("session.getSnapshot().status") == "authenticated"
 
 
 @pytest.mark.usefixtures("account")

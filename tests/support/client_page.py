@@ -31,9 +31,10 @@ def client_page_routes() -> Sequence[BaseRoute]:
     ]
 
 
-async def open_client_page(page: Page, *, auth_url: str = "/auth") -> None:
+async def open_client_page(page: Page, *, auth_url: str = "/auth", timeout_ms: int = 8_000) -> None:
     """Open it, and wait until its scripts have run; nobody is signed in by that."""
-    await page.goto(f"/client-page?{urlencode({'auth_url': auth_url})}")
+    options = urlencode({"auth_url": auth_url, "timeout_ms": timeout_ms})
+    await page.goto(f"/client-page?{options}")
     await page.wait_for_function("() => Boolean(window.api)")
 
 

@@ -66,7 +66,10 @@ class Held:
 
 
 class Wire:
-    """Notes what goes over it; holds or loses answers when told to."""
+    """Notes what goes over it; holds or loses answers when told to.
+
+    Server-sent events and WebSockets pass.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Lead to `app`."""
@@ -130,8 +133,12 @@ class Wire:
 
         async def keep(message: Message) -> None:
             answer.append(message)
+            if _is_stream(answer[0]):  # it has no end to wait for
+                await send(message)
 
         await self.app(scope, receive, keep)
+        if _is_stream(answer[0]):
+            return
         self.exchanges.append(Exchange(scope["method"], path, answer[0]["status"]))
         if held := self._held.get(path):
             held.reached.set()
@@ -143,6 +150,13 @@ class Wire:
             return
         for message in answer:
             await send(message)
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in start["headers"]
+    )
 
 
 class _Connection(H11Protocol):
@@ -269,7 +283,7 @@ def listening(app: ASGIApp, *, certificate: Path | None = None) -> Iterator[str]
             uvicorn.Config(
                 app,
                 http=_Connection,
-                ws="none",
+                ws="websockets-sansio",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
