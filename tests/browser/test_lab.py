@@ -38,6 +38,12 @@ async def test_the_whole_story(context: BrowserContext, page: Page, server: Live
     await expect(rows(page).filter(has_text="Still signed in")).to_be_visible()
     await expect(rows(page).filter(has_text="repeat")).to_contain_text("token 2")
 
+    await press(page, "Lose one, and come back late")
+    recovered = rows(page).filter(has_text="What followed token 2 never arrived")
+    await expect(recovered).to_contain_text("token 4 takes over")
+    assert server.events().count("lost_answer_recovered") == 1
+    await expect(recovered).to_contain_text("recover · row 10")
+
     refreshes = server.refreshes
     async with context.expect_page() as opening:
         await page.get_by_role("link", name="Open a second tab").click()
@@ -49,7 +55,7 @@ async def test_the_whole_story(context: BrowserContext, page: Page, server: Live
     await second.close()
 
     await press(page, "Steal the token")
-    await expect(rows(page).filter(has_text="token 4 takes over")).to_be_visible()
+    await expect(rows(page).filter(has_text="token 6 takes over")).to_be_visible()
     await press(page, "Come back as the thief")
     await expect(rows(page).filter(has_text="stolen refresh token")).to_contain_text("reused")
     await expect(expired_alert(page)).to_contain_text("An old copy of this session was used.")
