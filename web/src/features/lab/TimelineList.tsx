@@ -79,7 +79,7 @@ function Exchange({ row }: { readonly row: Extract<Row, { type: "exchange" }> })
 /** Words begin beside the lane of who says them; a thief's end at the server, where there is room. */
 const BESIDE: Readonly<Record<Who, string>> = {
   "this tab": "pl-2",
-  "another tab": "ml-1/3 pl-2",
+  "another tab": "ml-auto w-2/3 pl-2",
   "the thief": "pr-2 text-right",
 };
 
@@ -92,9 +92,7 @@ function Verdict(props: { readonly decision: Decision; readonly paper: string })
         <Icon aria-hidden size={14} className={`mr-1 inline align-text-bottom ${text}`} />
         <span className="sr-only">The server: </span>
         <span className={`font-mono ${text}`}>{verdict}</span>
-        {rule ? (
-          <span title={`Row ${rule.row}. ${rule.says}`}> · row {rule.row} of the rules</span>
-        ) : null}
+        {rule ? <span title={`Row ${rule.row}. ${rule.says}`}> · rule {rule.row}</span> : null}
         {" · "}
         {why}
       </Words>

@@ -130,7 +130,7 @@ function aboutRefresh({ presented, answer }: Refresh, newest: number | null): De
     return {
       verdict: "recover",
       tone: "ok",
-      why: `What followed token ${presented} never arrived: it is withdrawn, token ${generation} takes over.`,
+      why: `What followed token ${presented} never arrived; token ${generation} takes over.`,
       rule: RULES.recover,
     };
   }
