@@ -55,7 +55,9 @@ export function LineageTable({ steps, life, isPart }: LineageTableProps): ReactE
                 <span className="block text-ink-2 sm:hidden">{where(step)}</span>
               </td>
               <td className="px-4 py-2 text-ink-2 max-sm:hidden">{where(step)}</td>
-              <td className="px-4 py-2 text-right whitespace-nowrap text-ink-2">
+              <td
+                className={`px-4 py-2 text-right text-ink-2 ${isPart ? "max-sm:min-w-32 sm:whitespace-nowrap" : "whitespace-nowrap"}`}
+              >
                 <Time at={step.at} as={isPart ? "past" : "ago"} />
               </td>
               <td className="px-4 py-2 text-right whitespace-nowrap text-ink-2 max-sm:p-0">
