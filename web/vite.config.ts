@@ -55,6 +55,19 @@ function apiDocs(): Plugin {
   };
 }
 
+/** axios without its fetch adapter: in a browser it takes XMLHttpRequest, and never gets to that one. */
+function oneAdapter(): Plugin {
+  const none = "\0batonpass:no-adapter";
+  return {
+    name: "batonpass:one-adapter",
+    apply: "build",
+    enforce: "pre",
+    resolveId: (source, importer) =>
+      source === "./fetch.js" && importer?.includes("/axios/lib/adapters/") ? none : null,
+    load: (id) => (id === none ? "export const getFetch = undefined;" : null),
+  };
+}
+
 /** Beside each text file what the server sends of it: packed here, once, so that no request waits for it. */
 function packed(): Plugin {
   return {
@@ -123,7 +136,7 @@ const EVENTS = { name: "events", test: /web\/src\/features\/events\// };
 const SERVER = process.env.BATONPASS_SERVER ?? "http://localhost:8000";
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), firstPaint(), apiDocs(), packed()],
+  plugins: [react(), tailwindcss(), firstPaint(), oneAdapter(), apiDocs(), packed()],
   build: {
     outDir: "../src/batonpass/server/static",
     emptyOutDir: true,

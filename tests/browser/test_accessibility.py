@@ -100,6 +100,11 @@ async def test_axe_finds_nothing_on_any_page(
     await go_to(page, "Activity")
     await expect_activity(page)
     await check("activity")
+    await go_to(page, "Lab")
+    for step in ("Let the token expire", "Fire 20 requests at once"):
+        await page.get_by_role("button", name=step).click()
+    await expect(page.get_by_text("Answered.")).to_be_visible()
+    await check("lab")
     await page.get_by_role("button", name="Account").click()
     await check("account menu")
     await page.get_by_role("link", name="Change password").click()

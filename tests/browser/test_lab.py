@@ -6,11 +6,20 @@ from playwright.async_api import BrowserContext, Locator, Page, expect
 from tests.support.live_server import LiveServer
 from tests.support.visits import expired_alert, fill_in_login, go_to, log_in
 
+LANE = 100  # px: less than from one lane to the next, on a page as wide as a browser is by default
+
 pytestmark = pytest.mark.usefixtures("account")
 
 
 def rows(page: Page) -> Locator:
     return page.get_by_role("log", name="Timeline").get_by_role("listitem")
+
+
+async def left_of(row: Locator) -> float:
+    """Where a row's words begin, in px."""
+    box = await row.get_by_role("paragraph").first.bounding_box()
+    assert box is not None
+    return box["x"]
 
 
 async def press(page: Page, step: str) -> None:
@@ -38,18 +47,26 @@ async def test_the_whole_story(context: BrowserContext, page: Page, server: Live
     await expect(rows(page).filter(has_text="Still signed in")).to_be_visible()
     await expect(rows(page).filter(has_text="repeat")).to_contain_text("token 2")
 
+    await press(page, "Lose one, and come back late")
+    recovered = rows(page).filter(has_text="What followed token 2 never arrived")
+    await expect(recovered).to_contain_text("token 4 takes over")
+    assert server.events().count("lost_answer_recovered") == 1
+    await expect(recovered).to_contain_text("recover · rule 10")
+
     refreshes = server.refreshes
     async with context.expect_page() as opening:
         await page.get_by_role("link", name="Open a second tab").click()
     second = await opening.value
-    await expect(rows(page).filter(has_text="needed no refresh")).to_contain_text("another tab")
+    arrival = rows(page).filter(has_text="needed no refresh")
+    await expect(arrival).to_contain_text("another tab")
+    assert await left_of(arrival) - await left_of(recovered) > LANE
     await press(second, "Fire 20 requests at once")
     await expect(rows(page).filter(has_text="another tab").last).to_contain_text("× 20")
     assert server.refreshes == refreshes
     await second.close()
 
     await press(page, "Steal the token")
-    await expect(rows(page).filter(has_text="token 4 takes over")).to_be_visible()
+    await expect(rows(page).filter(has_text="token 6 takes over")).to_be_visible()
     await press(page, "Come back as the thief")
     await expect(rows(page).filter(has_text="stolen refresh token")).to_contain_text("reused")
     await expect(expired_alert(page)).to_contain_text("An old copy of this session was used.")

@@ -44,7 +44,7 @@ WINDOWS: dict[str, dict[str, Any]] = {  # options of `new_context`
     "wide": {"viewport": {"width": 1280, "height": 800}},
     "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
 }
-INSIDE = ("/", "/sessions", A_SESSION, "/activity")
+INSIDE = ("/", "/sessions", A_SESSION, "/activity", "/settings/password")
 
 pytestmark = pytest.mark.usefixtures("account")
 

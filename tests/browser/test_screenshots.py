@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
-from tests.support.live_server import EMAIL, PASSWORD, LiveServer
+from tests.support.another_device import begin, renew
+from tests.support.live_server import EMAIL, LiveServer
 from tests.support.visits import (
     FIREFOX,
     SAFARI,
@@ -252,19 +253,10 @@ async def test_the_life_of_a_session(viewer: Viewer) -> None:
         await expect(page.get_by_role("img", name=kind)).to_be_visible()
     await viewer.picture("session-life")
 
-
-async def begin(server: LiveServer) -> tuple[str, str]:
-    """Log in from another device; return the session's id and its refresh token."""
-    form = {"username": EMAIL, "password": PASSWORD}
-    answer = await server.post("/auth/token", data=form, headers={"User-Agent": FIREFOX})
-    return answer.json()["session_id"], answer.cookies["refresh_token"]
-
-
-async def renew(server: LiveServer, token: str, agent: str = FIREFOX) -> str:
-    """Refresh with a token, and return the one that is answered."""
-    headers = {"Cookie": f"refresh_token={token}", "User-Agent": agent}
-    answer = await server.post("/auth/refresh", headers=headers)
-    return answer.cookies["refresh_token"]
+    for _ in range(3):
+        await page.get_by_role("button", name="Zoom in").click()
+    await expect(page.get_by_text("3 of 15 steps, from ")).to_be_visible()
+    await viewer.picture("session-life-closer")
 
 
 async def log_in_beside_others(viewer: Viewer) -> str:

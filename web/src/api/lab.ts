@@ -15,7 +15,6 @@ export interface Answer {
 
 const REFRESH = "/auth/refresh";
 const LOSSY_REFRESH = "/lab/api/lost";
-const authorized = createFetch(session);
 
 /** Copies this browser's refresh cookie; returns the copy's name. */
 export async function stealToken(): Promise<string> {
@@ -27,9 +26,9 @@ export async function presentStolen(name: string): Promise<Answer> {
   return answerIn(await json(await post(`/lab/api/copies/${encodeURIComponent(name)}`)));
 }
 
-/** Ages this session by an hour. */
-export async function letAnHourPass(): Promise<void> {
-  succeeded(await authorized("/lab/api/hours", { method: "POST" }));
+/** Ages this session by an hour. With a token in hand: while a refresh is under way nobody gives one out. */
+export async function letAnHourPass(token: string): Promise<void> {
+  await post("/lab/api/hours", { Authorization: `Bearer ${token}` });
 }
 
 export interface Wire {
@@ -37,13 +36,14 @@ export interface Wire {
   readonly ask: () => Promise<void>;
   /** From now on this access token reaches the server damaged. */
   readonly spoil: (token: string) => void;
-  /** The next refresh is decided, and its answer never arrives. */
-  readonly loseNext: () => void;
+  /** The next refresh is decided, and its answer never arrives; `meanwhile` is over before anybody asks again. */
+  readonly loseNext: (meanwhile?: () => Promise<void>) => void;
   readonly remove: () => void;
 }
 
 export interface Listener {
-  readonly refreshed: (answer: Answer, lost: boolean) => void;
+  /** `presented`: the generation of the token that the browser had by then. */
+  readonly refreshed: (presented: number | null, answer: Answer, lost: boolean) => void;
   readonly asked: (answer: Answer) => void;
 }
 
@@ -52,20 +52,22 @@ export function tapWire(listener: Listener): Wire {
   const original = window.fetch;
   const real: typeof fetch = (...request) => original.apply(window, request);
   let spoilt: string | null = null;
-  let losing = false;
+  let losing: (() => Promise<void>) | null = null;
 
   window.fetch = async (input, init) => {
     const url = URL.parse(input instanceof Request ? input.url : String(input), location.href);
     if (url?.pathname !== REFRESH) return real(input, init);
-    const lost = losing;
-    losing = false;
-    const response = await real(lost ? LOSSY_REFRESH : input, init);
-    const content = await json(response.clone());
-    listener.refreshed(
-      lost ? answerIn(content) : { ...answerIn(content), status: response.status },
-      lost,
-    );
-    if (lost) throw new TypeError("The Lab lost this answer.");
+    const meanwhile = losing;
+    losing = null;
+    const presented = generationNow();
+    const response = await real(meanwhile ? LOSSY_REFRESH : input, init);
+    const answer = answerIn(await json(response.clone()));
+    if (meanwhile) {
+      listener.refreshed(presented, answer, true);
+      await meanwhile();
+      throw new TypeError("The Lab lost this answer.");
+    }
+    listener.refreshed(presented, { ...answer, status: response.status }, false);
     return response;
   };
 
@@ -86,8 +88,8 @@ export function tapWire(listener: Listener): Wire {
     spoil(token) {
       spoilt = token;
     },
-    loseNext() {
-      losing = true;
+    loseNext(meanwhile = async () => {}) {
+      losing = meanwhile;
     },
     remove() {
       window.fetch = original;
@@ -121,11 +123,11 @@ export function until(...wanted: readonly SessionStatus[]): Promise<void> {
   });
 }
 
-async function post(path: string): Promise<Response> {
-  return succeeded(await fetch(path, { method: "POST", cache: "no-store" }));
-}
-
-function succeeded(response: Response): Response {
+async function post(
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  const response = await fetch(path, { method: "POST", cache: "no-store", headers });
   if (!response.ok) throw new Error(`The Lab's server answered ${response.status}.`);
   return response;
 }

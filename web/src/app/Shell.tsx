@@ -20,7 +20,7 @@ const PAGES = [
 export function Shell({ children }: { readonly children: ReactNode }): ReactElement {
   const { logout } = useSession();
   const { href, pathname } = useLocation();
-  const width = pathname === "/lab" ? "max-w-wide" : "max-w-list";
+  const isPicture = pathname === "/lab" || pathname.startsWith("/sessions/");
   return (
     <>
       <header className="sticky top-0 z-20 border-b border-line bg-bg">
@@ -59,7 +59,11 @@ export function Shell({ children }: { readonly children: ReactNode }): ReactElem
         </div>
         <UnreachableLine />
       </header>
-      <main className={`mx-auto px-4 pt-6 pb-24 sm:pt-12 sm:pb-12 ${width}`}>{children}</main>
+      <main
+        className={`mx-auto px-4 pt-6 pb-24 sm:pt-12 sm:pb-12 ${isPicture ? "max-w-wide" : "max-w-list"}`}
+      >
+        {children}
+      </main>
       <ExpiredDialog returnTo={href} />
     </>
   );

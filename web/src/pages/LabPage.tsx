@@ -29,7 +29,7 @@ function Bench(): ReactElement {
   const lab = useLab();
   const idle = status !== "authenticated" && status !== "refreshing";
   return (
-    <div className="grid items-start gap-6 sm:grid-cols-[2fr_3fr]">
+    <div className="grid items-start gap-6 sm:grid-cols-[1fr_2fr]">
       <section aria-label="Steps" className="sm:sticky sm:top-18">
         <Steps lab={lab} idle={idle} />
         {lab.failed ? (
@@ -41,10 +41,7 @@ function Bench(): ReactElement {
         ) : null}
       </section>
       <section>
-        <h2 className="mb-2 grid gap-x-6 px-4 text-sm font-medium text-ink-2 sm:grid-cols-2">
-          <span>What happens</span>
-          <span className="max-sm:hidden">What the server decides</span>
-        </h2>
+        <h2 className="sr-only">What happens</h2>
         <Card>
           <TimelineList rows={lab.rows} />
         </Card>

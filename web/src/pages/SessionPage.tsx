@@ -6,14 +6,12 @@ import { failureOf, isWorthSaying } from "../api/failure.ts";
 import type { SessionDetails } from "../api/routes.ts";
 import { usePrivate } from "../api/usePrivate.ts";
 import { EndSessionDialog } from "../features/sessions/EndDialogs.tsx";
-import { LineagePicture } from "../features/sessions/LineagePicture.tsx";
-import { LineageTable } from "../features/sessions/LineageTable.tsx";
+import { Lineage } from "../features/sessions/Lineage.tsx";
 import { session } from "../features/sessions/queries.ts";
 import { SessionSkeleton } from "../features/sessions/SessionSkeleton.tsx";
 import { whyEnded } from "../features/sessions/why-ended.ts";
 import { Button, buttonClass } from "../ui/Button.tsx";
 import { Card } from "../ui/Card.tsx";
-import { Empty } from "../ui/Empty.tsx";
 import { LoadError } from "../ui/LoadError.tsx";
 import { quietLinkClass } from "../ui/link.ts";
 import { Notice } from "../ui/Notice.tsx";
@@ -58,7 +56,7 @@ function Details({ item }: { readonly item: SessionDetails }): ReactElement {
       <div className="flex flex-col gap-6">
         {item.ended_reason === "reused" ? <TheftNotice item={item} /> : null}
         <Card label="Facts">
-          <dl className="divide-y divide-line">
+          <dl className="divide-line max-sm:divide-y sm:grid sm:grid-cols-3 sm:gap-y-4 sm:py-4">
             <Fact name="Address">{item.ip ?? "Unknown"}</Fact>
             <Fact name="Logged in">
               <Time at={item.created_at} />
@@ -67,7 +65,7 @@ function Details({ item }: { readonly item: SessionDetails }): ReactElement {
               <Time at={item.last_used_at} />
             </Fact>
             {item.ended_at ? (
-              <Fact name="Ended">
+              <Fact name="Ended" wide>
                 <Time at={item.ended_at} />. {whyEnded(item.ended_reason)}.
               </Fact>
             ) : (
@@ -82,21 +80,7 @@ function Details({ item }: { readonly item: SessionDetails }): ReactElement {
             )}
           </dl>
         </Card>
-        <section>
-          <h2 className="mb-2 text-sm font-medium text-ink-2">What happened in it</h2>
-          <Card>
-            {item.lineage.length > 0 ? (
-              <>
-                <LineagePicture steps={item.lineage} endedAt={item.ended_at} />
-                <div className="border-t border-line">
-                  <LineageTable steps={item.lineage} />
-                </div>
-              </>
-            ) : (
-              <Empty>Its steps will appear here as it is used.</Empty>
-            )}
-          </Card>
-        </section>
+        <Lineage steps={item.lineage} endedAt={item.ended_at} />
       </div>
       {asking ? <EndSessionDialog item={item} onClose={() => setAsking(false)} /> : null}
     </>
@@ -130,17 +114,16 @@ function TheftNotice({ item }: { readonly item: SessionDetails }): ReactElement 
   );
 }
 
-function Fact({
-  name,
-  children,
-}: {
+function Fact(props: {
   readonly name: string;
+  readonly wide?: boolean;
   readonly children: ReactNode;
 }): ReactElement {
+  const { name, wide = false, children } = props;
   return (
-    <div className="flex flex-wrap gap-x-6 px-4 py-3">
-      <dt className="w-40 text-ink-2">{name}</dt>
-      <dd className="min-w-0 flex-1 basis-56">{children}</dd>
+    <div className={`px-4 max-sm:py-3 ${wide ? "sm:col-span-3" : ""}`}>
+      <dt className="text-sm text-ink-2">{name}</dt>
+      <dd>{children}</dd>
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import type { ReactElement } from "react";
-import { ago, day, exactly, hour, moment } from "./time.ts";
+import { ago, day, exactly, hour, moment, past } from "./time.ts";
 import { useNow } from "./useNow.ts";
 
 const WAYS = {
@@ -7,6 +7,8 @@ const WAYS = {
   ago,
   /** "tomorrow, 20:46", "30 November" */
   until: moment,
+  /** "yesterday, 20:46" */
+  past,
   /** "7 May" */
   day,
   /** "20:46" */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ago, dayHeading, moment, wait } from "./time.ts";
+import { ago, dayHeading, moment, past, stretch, wait } from "./time.ts";
 
 /** A Monday, in whatever time zone the tests run. */
 const NOW = new Date(2026, 10, 23, 20, 46, 0);
@@ -24,6 +24,21 @@ test.each([
   [365 * 24 * HOUR, "23 November 2025"],
 ])("%i ms earlier is said as: %s", (passed, said) => {
   expect(ago(new Date(NOW.getTime() - passed), NOW)).toBe(said);
+});
+
+test.each([
+  [-MINUTE, "today, 20:47"], // clocks differ
+  [MINUTE, "today, 20:45"],
+  [21 * HOUR, "yesterday, 23:46"],
+  [48 * HOUR, "21 November, 20:46"],
+])("%i ms earlier is said exactly as: %s", (passed, said) => {
+  expect(past(new Date(NOW.getTime() - passed), NOW)).toBe(said);
+});
+
+test("a stretch of time has a beginning and an end", () => {
+  const from = new Date(NOW.getTime() - 21 * HOUR);
+
+  expect(stretch(from, NOW, NOW)).toBe("From yesterday, 23:46 until today, 20:46");
 });
 
 test("shortly after midnight, an hour ago is not yesterday", () => {

@@ -55,6 +55,16 @@ export function moment(at: Date, now: Date): string {
   return `${days === 1 ? "tomorrow" : days === 0 ? "today" : day(at, now)}, ${clock.format(at)}`;
 }
 
+/** "From yesterday, 20:46 until today, 09:12" */
+export const stretch = (from: Date, to: Date, now: Date): string =>
+  `From ${past(from, now)} until ${past(to, now)}`;
+
+/** A moment that is over: "today, 20:46", "yesterday, 20:46", "12 November, 20:46". */
+export function past(at: Date, now: Date): string {
+  const days = daysBetween(at, now);
+  return `${days <= 0 ? "today" : days === 1 ? "yesterday" : day(at, now)}, ${clock.format(at)}`;
+}
+
 /** "20:46" */
 export const hour = (at: Date): string => clock.format(at);
 

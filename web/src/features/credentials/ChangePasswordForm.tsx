@@ -1,11 +1,10 @@
-import { valibotResolver } from "@hookform/resolvers/valibot";
 import { type ReactElement, type ReactNode, useState } from "react";
-import { useForm } from "react-hook-form";
 import { Button } from "../../ui/Button.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { PasswordField } from "../../ui/PasswordField.tsx";
-import { ChangeFields } from "./fields.ts";
+import { type ChangeFields, checkChange } from "./fields.ts";
 import { Refused } from "./Refused.tsx";
+import { useForm } from "./useForm.ts";
 import { useRefusal } from "./useRefusal.ts";
 
 export interface ChangePasswordFormProps {
@@ -17,29 +16,24 @@ export interface ChangePasswordFormProps {
 export function ChangePasswordForm({ email, onSubmit }: ChangePasswordFormProps): ReactElement {
   const { refusal, waitMs, attempt } = useRefusal();
   const [done, setDone] = useState(false);
-  const { register, handleSubmit, setFocus, reset, formState } = useForm<ChangeFields>({
-    resolver: valibotResolver(ChangeFields),
-    defaultValues: { currentPassword: "", newPassword: "" },
-  });
-  const { errors, isSubmitting } = formState;
-
-  const submit = handleSubmit(async (fields) => {
-    setDone(false);
-    const refused = await attempt(() => onSubmit(fields));
-    if (!refused) {
-      reset();
-      setDone(true);
-    } else if (refused.at !== "dialog") {
-      setFocus(refused.at === "password" ? "newPassword" : "currentPassword", {
-        shouldSelect: true,
-      });
-    }
+  const { form, errors, isSubmitting } = useForm<ChangeFields>({
+    check: checkChange,
+    async send(fields) {
+      setDone(false);
+      const refused = await attempt(() => onSubmit(fields));
+      if (refused === null) {
+        setDone(true);
+        return true;
+      }
+      if (refused.at === "dialog") return false;
+      return refused.at === "password" ? "newPassword" : "currentPassword";
+    },
   });
   const refusedAt = (at: "current" | "password"): ReactNode =>
     refusal?.at === at ? refusal.text : undefined;
 
   return (
-    <form noValidate method="post" onSubmit={submit} className="flex flex-col gap-4">
+    <form {...form} className="flex flex-col gap-4">
       {refusal?.at === "form" ? <Refused text={refusal.text} waitMs={waitMs} /> : null}
       {done ? (
         <Notice tone="ok" role="status">
@@ -50,15 +44,15 @@ export function ChangePasswordForm({ email, onSubmit }: ChangePasswordFormProps)
       <PasswordField
         label="Current password"
         autoComplete="current-password"
-        error={errors.currentPassword?.message ?? refusedAt("current")}
-        {...register("currentPassword")}
+        error={errors.currentPassword ?? refusedAt("current")}
+        name="currentPassword"
       />
       <PasswordField
         label="New password"
         autoComplete="new-password"
         hint="8 characters or more. A sentence is easy to remember."
-        error={errors.newPassword?.message ?? refusedAt("password")}
-        {...register("newPassword")}
+        error={errors.newPassword ?? refusedAt("password")}
+        name="newPassword"
       />
       <div>
         <Button

@@ -1,12 +1,11 @@
-import { valibotResolver } from "@hookform/resolvers/valibot";
 import type { ReactElement, ReactNode } from "react";
-import { useForm } from "react-hook-form";
 import { Button } from "../../ui/Button.tsx";
 import { Checkbox } from "../../ui/Checkbox.tsx";
 import { PasswordField } from "../../ui/PasswordField.tsx";
 import { TextField } from "../../ui/TextField.tsx";
-import { LoginFields, RegisterFields, type SignInFields } from "./fields.ts";
+import { checkLogin, checkRegistration, type SignInFields } from "./fields.ts";
 import { Refused } from "./Refused.tsx";
+import { useForm } from "./useForm.ts";
 import { useRefusal } from "./useRefusal.ts";
 
 export interface SignInFormProps {
@@ -20,8 +19,8 @@ export interface SignInFormProps {
 }
 
 const WORDS = {
-  login: { button: "Log in", busy: "Logging in…", fields: LoginFields },
-  register: { button: "Create account", busy: "Creating…", fields: RegisterFields },
+  login: { button: "Log in", busy: "Logging in…", check: checkLogin },
+  register: { button: "Create account", busy: "Creating…", check: checkRegistration },
 } as const;
 
 /** E-mail, password, "Keep me signed in": the same for a login and for a new account. */
@@ -34,22 +33,18 @@ export function SignInForm({
 }: SignInFormProps): ReactElement {
   const words = WORDS[kind];
   const { refusal, waitMs, attempt } = useRefusal();
-  const { register, handleSubmit, setFocus, formState } = useForm<SignInFields>({
-    resolver: valibotResolver(words.fields),
-    defaultValues: { email, password: "", remember: true },
-    reValidateMode: "onChange",
-  });
-  const { errors, isSubmitting } = formState;
-
-  const submit = handleSubmit(async (fields) => {
-    const refused = await attempt(() => onSubmit(fields));
-    if (refused) setFocus(refused.at === "email" ? "email" : "password", { shouldSelect: true });
+  const { form, errors, isSubmitting } = useForm<SignInFields>({
+    check: words.check,
+    async send(fields) {
+      const refused = await attempt(() => onSubmit(fields));
+      return refused !== null && (refused.at === "email" ? "email" : "password");
+    },
   });
   const at = (field: "email" | "password"): ReactNode =>
-    errors[field]?.message ?? (refusal?.at === field ? refusal.text : undefined);
+    errors[field] ?? (refusal?.at === field ? refusal.text : undefined);
 
   return (
-    <form noValidate method="post" onSubmit={submit} className="flex flex-col gap-4">
+    <form {...form} className="flex flex-col gap-4">
       {refusal?.at === "form" ? <Refused text={refusal.text} waitMs={waitMs} /> : null}
       <TextField
         label="Email"
@@ -68,7 +63,9 @@ export function SignInForm({
             at("email")
           )
         }
-        {...register("email", { onChange: (event) => onEmail(event.target.value) })}
+        name="email"
+        defaultValue={email}
+        onChange={(event) => onEmail(event.target.value)}
       />
       <PasswordField
         label="Password"
@@ -78,9 +75,9 @@ export function SignInForm({
           kind === "register" ? "8 characters or more. A sentence is easy to remember." : undefined
         }
         error={at("password")}
-        {...register("password")}
+        name="password"
       />
-      <Checkbox label="Keep me signed in" {...register("remember")} />
+      <Checkbox label="Keep me signed in" name="remember" defaultChecked />
       <Button
         type="submit"
         look="primary"

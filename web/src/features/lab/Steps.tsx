@@ -31,6 +31,10 @@ export function Steps({ lab, idle }: { readonly lab: Lab; readonly idle: boolean
         The server spends the refresh token, and its answer never arrives. The client asks again
         with the spent one, and stays signed in.
       </Step>
+      <Step button={press("lose-long", "4 · Lose one, and come back late")}>
+        The same, and an hour passes before the client can ask again. The server knows that nothing
+        later arrived: it keeps you signed in.
+      </Step>
       <Step
         button={(describedBy) => (
           <a
@@ -40,18 +44,18 @@ export function Steps({ lab, idle }: { readonly lab: Lab; readonly idle: boolean
             aria-describedby={describedBy}
             className={`${buttonClass()} w-full`}
           >
-            4 · Open a second tab
+            5 · Open a second tab
           </a>
         )}
       >
         It asks this tab for its token: no second refresh, no race. Fire requests there, and watch
         them here.
       </Step>
-      <Step button={press("steal", "5 · Steal the token")}>
+      <Step button={press("steal", "6 · Steal the token")}>
         Somebody copies your cookie. Then two hours go by in which you go on working, so that the
         copy is spent.
       </Step>
-      <Step button={press("replay", "6 · Come back as the thief", !canReplay)}>
+      <Step button={press("replay", "7 · Come back as the thief", !canReplay)}>
         The spent copy is presented from another device. The server sees a theft and ends the
         session, and this page says so.
       </Step>

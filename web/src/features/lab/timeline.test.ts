@@ -11,6 +11,7 @@ const request = (status: number, code: string | null = null): Fact => ({
 const refresh = (answer: Partial<Answered>, more: object = {}): Fact => ({
   type: "refresh",
   who,
+  presented: null,
   answer: { status: 200, code: null, generation: null, ...answer },
   ...more,
 });
@@ -43,6 +44,23 @@ test("a lost answer that comes again is a repeat, the next one is none", () => {
   const verdicts = told(4, renewed(5, { lost: true }), renewed(5), renewed(6));
 
   expect(verdicts.map(([verdict]) => verdict)).toEqual(["rotate", "repeat", "rotate"]);
+});
+
+test("an answer that skips a token is a recovery, however late it comes", () => {
+  const verdicts = told(
+    4,
+    renewed(5, { presented: 4, lost: true }),
+    renewed(6, { presented: 4 }),
+    renewed(7, { presented: 6 }),
+  );
+
+  expect(verdicts.map(([verdict]) => verdict)).toEqual(["rotate", "recover", "rotate"]);
+});
+
+test("only an answer that got lost ends on its way", () => {
+  const { rows } = [renewed(5, { lost: true }), renewed(5)].reduce(add, empty(4));
+
+  expect(rows.map((row) => row.type === "exchange" && row.lost)).toEqual([true, false]);
 });
 
 test("the first token that anybody hears of is a rotation", () => {

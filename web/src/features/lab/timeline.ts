@@ -10,6 +10,9 @@ export interface Answered {
   readonly generation: number | null;
 }
 
+/** Who takes part, from left to right: a lane each. */
+export const LANES = ["this tab", "another tab", "the thief", "the server"] as const;
+
 export type Fact =
   /** The visitor has pressed a button, or time has passed. */
   | { readonly type: "step"; readonly said: string }
@@ -17,6 +20,8 @@ export type Fact =
   | {
       readonly type: "refresh";
       readonly who: Who;
+      /** The generation of that token, where anybody can know it. */
+      readonly presented: number | null;
       readonly answer: Answered;
       readonly lost?: boolean;
     }
@@ -30,6 +35,13 @@ export interface Decision {
   readonly verdict: string;
   readonly why: string;
   readonly tone: Tone;
+  /** The row of the rules that applied, as docs/security.md numbers them. */
+  readonly rule?: Rule;
+}
+
+export interface Rule {
+  readonly row: number;
+  readonly says: string;
 }
 
 export type Row =
@@ -43,6 +55,8 @@ export type Row =
       readonly tone: Tone;
       /** Null: the client decided this by itself. */
       readonly decision: Decision | null;
+      /** The decision never reached who asked. */
+      readonly lost: boolean;
     };
 
 export interface Timeline {
@@ -75,36 +89,64 @@ function exchange(
   const { who } = fact;
   if (fact.type === "client") {
     const { said, tone } = fact;
-    return { id, type: "exchange", who, said, count: 1, tone, decision: null };
+    return { id, type: "exchange", who, said, count: 1, tone, decision: null, lost: false };
   }
-  const decision =
-    fact.type === "refresh" ? aboutRefresh(fact.answer, newest) : aboutRequest(fact.answer);
-  const said = fact.type === "refresh" ? presents(fact) : "Asks for the account.";
-  return { id, type: "exchange", who, said, count: 1, tone: decision.tone, decision };
+  const isRefresh = fact.type === "refresh";
+  const decision = isRefresh ? aboutRefresh(fact, newest) : aboutRequest(fact.answer);
+  const said = isRefresh ? presents(fact) : "Asks for the account.";
+  const lost = isRefresh && fact.lost === true;
+  return { id, type: "exchange", who, said, count: 1, tone: decision.tone, decision, lost };
 }
 
-const presents = ({ who, lost }: Extract<Fact, { type: "refresh" }>): string =>
+type Refresh = Extract<Fact, { type: "refresh" }>;
+
+const presents = ({ who, lost }: Refresh): string =>
   who === "the thief"
     ? "Presents the stolen refresh token."
     : lost
       ? "Presents its refresh token; the answer is lost on its way."
       : "Presents its refresh token.";
 
-function aboutRefresh({ status, code, generation }: Answered, newest: number | null): Decision {
-  if (status === 200 && generation !== null) {
-    return newest !== null && generation <= newest
-      ? {
-          verdict: "repeat",
-          tone: "ok",
-          why: `Spent a moment ago, so the same answer again: token ${generation}.`,
-        }
-      : {
-          verdict: "rotate",
-          tone: "ok",
-          why: `Token ${generation - 1} is spent, token ${generation} takes over.`,
-        };
+const RULES = {
+  revoked: { row: 3, says: "Its family has ended." },
+  rotate: { row: 5, says: "It is the current one: it is spent, a successor becomes current." },
+  repeat: {
+    row: 7,
+    says: "It opens the row, within grace: the same successor is answered again.",
+  },
+  superseded: { row: 8, says: "It lies in the open window: a slow tab." },
+  recover: {
+    row: 10,
+    says: "It opens the row, and nothing later is known to have arrived: what came after is withdrawn.",
+  },
+  reused: { row: 11, says: "It is any other spent one: somebody holds a copy." },
+} as const satisfies Readonly<Record<string, Rule>>;
+
+function aboutRefresh({ presented, answer }: Refresh, newest: number | null): Decision {
+  const { status, code, generation } = answer;
+  if (status !== 200 || generation === null) return REFUSED[code ?? ""] ?? refusal(status, code);
+  // A recovery skips what it withdraws: nothing else answers more than the next generation.
+  if (presented !== null && generation > presented + 1) {
+    return {
+      verdict: "recover",
+      tone: "ok",
+      why: `What followed token ${presented} never arrived; token ${generation} takes over.`,
+      rule: RULES.recover,
+    };
   }
-  return REFUSED[code ?? ""] ?? refusal(status, code);
+  return newest !== null && generation <= newest
+    ? {
+        verdict: "repeat",
+        tone: "ok",
+        why: `Spent a moment ago, so the same answer again: token ${generation}.`,
+        rule: RULES.repeat,
+      }
+    : {
+        verdict: "rotate",
+        tone: "ok",
+        why: `Token ${generation - 1} is spent, token ${generation} takes over.`,
+        rule: RULES.rotate,
+      };
 }
 
 const REFUSED: Readonly<Record<string, Decision>> = {
@@ -112,12 +154,19 @@ const REFUSED: Readonly<Record<string, Decision>> = {
     verdict: "reused",
     tone: "danger",
     why: "Spent long ago: somebody holds a copy. The session ends, for everybody.",
+    rule: RULES.reused,
   },
-  refresh_revoked: { verdict: "revoked", tone: "danger", why: "The session has ended." },
+  refresh_revoked: {
+    verdict: "revoked",
+    tone: "danger",
+    why: "The session has ended.",
+    rule: RULES.revoked,
+  },
   refresh_superseded: {
     verdict: "superseded",
     tone: "warn",
     why: "Another tab was faster: look for its token, and ask again.",
+    rule: RULES.superseded,
   },
 };
 

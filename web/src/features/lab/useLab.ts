@@ -14,7 +14,7 @@ import {
 } from "../../api/lab.ts";
 import { aboutClient, add, empty, type Fact, type Row } from "./timeline.ts";
 
-export type StepName = "expire" | "fire" | "lose" | "steal" | "replay";
+export type StepName = "expire" | "fire" | "lose" | "lose-long" | "steal" | "replay";
 
 export interface Lab {
   readonly rows: readonly Row[];
@@ -46,7 +46,8 @@ export function useLab(): Lab {
     };
     const who = "this tab";
     const tap = tapWire({
-      refreshed: (answer, lost) => tell.current({ type: "refresh", who, answer, lost }),
+      refreshed: (presented, answer, lost) =>
+        tell.current({ type: "refresh", who, presented, answer, lost }),
       asked: (answer) => tell.current({ type: "request", who, answer }),
     });
     wire.current = tap;
@@ -65,9 +66,12 @@ export function useLab(): Lab {
 
   const step = (said: string): void => note({ type: "step", said });
 
-  async function spoil(): Promise<void> {
+  /** Spoils this tab's access token; returns it as it was, which the server still takes. */
+  async function spoil(): Promise<string> {
     const token = await session.token();
-    if (token !== null) wire.current?.spoil(token);
+    if (token === null) throw new Error("Nobody is signed in.");
+    wire.current?.spoil(token);
+    return token;
   }
 
   /** An ending or a lost answer is what the Lab is for: neither is a failure of it. */
@@ -77,8 +81,15 @@ export function useLab(): Lab {
 
   async function anHourLater(said: string): Promise<void> {
     step(said);
-    await letAnHourPass();
-    await spoil();
+    await letAnHourPass(await spoil());
+    await ask();
+  }
+
+  /** The next answer gets lost; the client asks again by itself, and then has what it wanted. */
+  async function loseOne(meanwhile?: () => Promise<void>): Promise<void> {
+    wire.current?.loseNext(meanwhile);
+    await ask();
+    await until("authenticated", "expired", "anonymous");
     await ask();
   }
 
@@ -94,10 +105,15 @@ export function useLab(): Lab {
     async lose() {
       step("The access token counts no more, and the next answer gets lost.");
       await spoil();
-      wire.current?.loseNext();
-      await ask();
-      await until("authenticated", "expired", "anonymous");
-      await ask();
+      await loseOne();
+    },
+    async "lose-long"() {
+      step("The access token counts no more, and the next answer gets lost.");
+      const token = await spoil();
+      await loseOne(async () => {
+        step("An hour goes by before the client can ask again.");
+        await letAnHourPass(token);
+      });
     },
     async steal() {
       const generation = generationNow();
@@ -110,7 +126,7 @@ export function useLab(): Lab {
       step("The thief comes, from another device.");
       const answer = await presentStolen(stolen ?? "");
       setStolen(null);
-      tell.current({ type: "refresh", who: "the thief", answer });
+      tell.current({ type: "refresh", who: "the thief", presented: null, answer });
       step("You come back.");
       await ask();
     },

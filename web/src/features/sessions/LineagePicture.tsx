@@ -1,68 +1,160 @@
-import type { ReactElement, ReactNode } from "react";
+import { type PointerEvent, type ReactElement, type ReactNode, useId, useState } from "react";
 import type { LineageStep } from "../../api/routes.ts";
-import { ago, exactly } from "../../ui/time.ts";
-import { useNow } from "../../ui/useNow.ts";
+import { ago, exactly, past, stretch } from "../../ui/time.ts";
 import { lineageStep } from "./lineage.ts";
-import { inWords, type Label, layOut, type Mark, type Replay, renewed } from "./lineage-picture.ts";
+import {
+  type Bar,
+  inWords,
+  type Label,
+  type Life,
+  layOut,
+  type Mark,
+  type Replay,
+  renewed,
+} from "./lineage-picture.ts";
+import type { View } from "./view.ts";
 
 export interface LineagePictureProps {
-  readonly steps: readonly LineageStep[];
-  readonly endedAt: string | null;
+  readonly life: Life;
+  readonly view: View;
+  readonly whole: View;
+  readonly now: Date;
+  /** Somebody drags from one place to another, in per cent. */
+  readonly onDrag: (from: number, to: number) => void;
 }
 
 /** What lies under what, in px. Across it is per cent: the picture is as wide as its card. */
 const ROW = 22;
-const ABOVE_LINE = 28;
+const BARS_ABOVE_LINE = 22;
+const BAR = 6;
+const ABOVE_LINE = 34;
 const REPLAY_BELOW_LINE = 26;
 const WORDS_BELOW_REPLAY = 20;
 const TIMES_BELOW = 32;
 const LINE_OF_TEXT = 18;
 
 /** A session's life as a line from its login to now; LineageTable says the same in words. */
-export function LineagePicture({ steps, endedAt }: LineagePictureProps): ReactElement {
-  const now = useNow();
-  const end = endedAt === null ? now : new Date(endedAt);
-  const picture = layOut(steps, end);
-  const { marks, labels, replay, renewals, forgottenTo } = picture;
-  const isOver = endedAt !== null;
-  const y = ABOVE_LINE + labels.length * ROW;
-  const times = y + TIMES_BELOW + (replay ? REPLAY_BELOW_LINE + WORDS_BELOW_REPLAY - 8 : 0);
-  const begun = marks[0]?.steps[0];
+export function LineagePicture(props: LineagePictureProps): ReactElement {
+  const { life, view, whole, now } = props;
+  const picture = layOut(life, view, whole);
+  const { marks, labels, bars, replay, renewals, forgottenTo, begins, ends } = picture;
+  const isOver = life.endedAt !== null;
+  const all = layOut(life, whole, whole); // as high for each part: nothing below it moves
+  const y = ABOVE_LINE + all.labels.length * ROW;
+  const times = y + TIMES_BELOW + (all.replay ? REPLAY_BELOW_LINE + WORDS_BELOW_REPLAY - 8 : 0);
+  const height = times + LINE_OF_TEXT + 4;
+  const { dragged, hands } = useDrag(props.onDrag);
+  const [from, to] = [new Date(view.from), new Date(view.to)];
   return (
-    <div className="px-6 pt-3 pb-4">
+    <div className="px-6 pt-3 pb-2">
       <svg
+        {...hands}
         role="img"
-        aria-label={inWords(picture, isOver)}
+        aria-label={inWords(picture, isOver, begins && ends ? null : stretch(from, to, now))}
         width="100%"
-        height={times + LINE_OF_TEXT + 4}
-        className="block overflow-visible text-xs tabular-nums"
+        height={height}
+        className="block cursor-crosshair touch-pan-y overflow-visible text-xs tabular-nums select-none"
       >
+        <rect width="100%" height={height} className="fill-transparent" />
+        {dragged ? (
+          <rect
+            x={`${dragged.from}%`}
+            width={`${dragged.to - dragged.from}%`}
+            height={y + TIMES_BELOW / 2}
+            className="fill-accent-soft"
+          />
+        ) : null}
+        <Access bars={bars} y={y - BARS_ABOVE_LINE} />
         {labels.map((label) => (
           <Leader key={label.kind} label={label} y={y} />
         ))}
         {replay ? <ReplayLine replay={replay} y={y} /> : null}
-        <Life y={y} forgottenTo={forgottenTo} isOver={isOver} />
+        <Line y={y} forgottenTo={forgottenTo} isOver={isOver} ends={ends} />
         {inOrderOfWeight(marks).map((mark) => (
           <Sign key={`${mark.kind} ${mark.at} ${mark.steps[0]?.generation}`} mark={mark} y={y} />
         ))}
         {labels.map((label) => (
           <Words key={label.kind} label={label} y={y} />
         ))}
-        {begun ? (
-          <Moment x="0%" y={times} anchor="start" what="Logged in" when={ago(timeOf(begun), now)} />
-        ) : null}
         {renewals > 0 ? (
           <text x="50%" y={times} textAnchor="middle" className="fill-ink-2">
             {renewed(renewals)}
           </text>
         ) : null}
-        {isOver ? (
-          <Moment x="100%" y={times} anchor="end" what="Ended" when={ago(end, now)} />
-        ) : (
-          <Moment x="100%" y={times} anchor="end" what="Now" when="signed in" />
-        )}
+        <Moment
+          x="0%"
+          y={times}
+          anchor="start"
+          what={begins ? "Logged in" : "From"}
+          when={begins ? ago(from, now) : past(from, now)}
+        />
+        <Moment
+          x="100%"
+          y={times}
+          anchor="end"
+          what={ends ? (isOver ? "Ended" : "Now") : "Until"}
+          when={ends ? (isOver ? ago(to, now) : "signed in") : past(to, now)}
+        />
       </svg>
     </div>
+  );
+}
+
+interface Dragged {
+  readonly from: number;
+  readonly to: number;
+}
+
+const LEAST = 2; // per cent: less is a press, no drag
+
+/** What the mouse or the finger is dragged over; `onDrag` once it is let go. */
+function useDrag(onDrag: LineagePictureProps["onDrag"]) {
+  const [drag, setDrag] = useState<{ readonly start: number; readonly at: number } | null>(null);
+  const place = (event: PointerEvent<SVGElement>): number => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    return Math.min(100, Math.max(0, ((event.clientX - left) / width) * 100));
+  };
+  const dragged: Dragged | null = drag && {
+    from: Math.min(drag.start, drag.at),
+    to: Math.max(drag.start, drag.at),
+  };
+  const hands = {
+    onPointerDown(event: PointerEvent<SVGElement>) {
+      if (event.button !== 0) return;
+      event.currentTarget.setPointerCapture(event.pointerId);
+      setDrag({ start: place(event), at: place(event) });
+    },
+    onPointerMove(event: PointerEvent<SVGElement>) {
+      if (drag) setDrag({ ...drag, at: place(event) });
+    },
+    onPointerUp() {
+      if (dragged && dragged.to - dragged.from >= LEAST) onDrag(dragged.from, dragged.to);
+      setDrag(null);
+    },
+    onPointerCancel: () => setDrag(null), // the finger scrolls the page
+  };
+  return { dragged, hands };
+}
+
+/** How long access tokens could be used: fading where nobody knows whether one still was. */
+function Access({ bars, y }: { readonly bars: readonly Bar[]; readonly y: number }): ReactElement {
+  const fading = useId();
+  const shape = { y, height: BAR, fillOpacity: 0.45 };
+  return (
+    <g className="text-accent" fill="currentColor">
+      <linearGradient id={fading}>
+        <stop offset="0" stopColor="currentColor" />
+        <stop offset="1" stopColor="currentColor" stopOpacity={0.1} />
+      </linearGradient>
+      {bars.map(({ from, fades, to }) => (
+        <g key={from}>
+          {fades > from ? <rect {...shape} x={`${from}%`} width={`${fades - from}%`} /> : null}
+          {to > fades ? (
+            <rect {...shape} x={`${fades}%`} width={`${to - fades}%`} fill={`url(#${fading})`} />
+          ) : null}
+        </g>
+      ))}
+    </g>
   );
 }
 
@@ -88,23 +180,26 @@ function At(props: {
 }
 
 /** The line itself: dashed where nothing is kept, and running on while it lives. */
-function Life(props: {
+function Line(props: {
   readonly y: number;
   readonly forgottenTo: number;
   readonly isOver: boolean;
+  readonly ends: boolean;
 }): ReactElement {
-  const { y, forgottenTo, isOver } = props;
+  const { y, forgottenTo, isOver, ends } = props;
   return (
     <g className="fill-transparent stroke-accent" strokeWidth={2} strokeLinecap="round">
       <line x1="0%" x2={`${forgottenTo}%`} y1={y} y2={y} strokeDasharray="1 5" />
       <line x1={`${forgottenTo}%`} x2="100%" y1={y} y2={y} />
-      <At x={100} y={y}>
-        {isOver ? (
-          <path d="M0 -7V7" className="stroke-ink-2" />
-        ) : (
-          <path d="M2 0H18M13 -5L18 0L13 5" strokeLinejoin="round" />
-        )}
-      </At>
+      {ends ? (
+        <At x={100} y={y}>
+          {isOver ? (
+            <path d="M0 -7V7" className="stroke-ink-2" />
+          ) : (
+            <path d="M2 0H18M13 -5L18 0L13 5" strokeLinejoin="round" />
+          )}
+        </At>
+      ) : null}
     </g>
   );
 }

@@ -10,21 +10,19 @@ export function SessionSkeleton(): ReactElement {
     <Late label="Loading this session">
       <div className="flex flex-col gap-6">
         <Card>
-          <div className="divide-y divide-line">
+          <div className="divide-line max-sm:divide-y sm:grid sm:grid-cols-3 sm:gap-y-4 sm:py-4">
             {FACTS.map((fact) => (
-              <div key={fact} className="flex flex-wrap gap-x-6 px-4 py-3">
-                <span className="w-40">
+              <div key={fact} className="px-4 max-sm:py-3">
+                <div className="text-sm">
                   <SkeletonLine width="short" />
-                </span>
-                <span className="min-w-0 flex-1 basis-56">
-                  <SkeletonLine width="long" />
-                </span>
+                </div>
+                <SkeletonLine width="middle" />
               </div>
             ))}
           </div>
         </Card>
         <div>
-          <div className="mb-2 text-sm">
+          <div className="mb-2 flex h-8 items-center text-sm pointer-coarse:h-10">
             <SkeletonLine width="middle" />
           </div>
           <Card>
