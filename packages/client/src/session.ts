@@ -44,6 +44,12 @@ const OWN_ROUTES = ["/refresh", "/token", "/logout", "/register", "/register/fin
 /** How it ends, or never was, where no cookie of ours is there. */
 const MISSING = { code: "refresh_missing", reason: null } as const;
 
+/** A logout: of which token and family, where known. */
+interface Owed {
+  readonly token?: string | undefined;
+  readonly family?: string | null | undefined;
+}
+
 /** Make the page's session. Touches nothing before `start()` or the first request. */
 export function createSession(options: SessionOptions = {}): Session {
   const host: Host = { ...BROWSER, ...options.host };
@@ -57,12 +63,14 @@ export function createSession(options: SessionOptions = {}): Session {
   let stop: (() => void) | null = null;
   let booted = false;
   let cancelRetry: (() => void) | null = null;
-  /** Ends the refresh in flight: a logout does not wait for it. */
+  /** Ends the refresh in flight: a logout, here or in another tab, does not wait for it. */
   let interrupt = new AbortController();
   /** Counts logouts, so that a login that one overtook is not believed. */
   let logouts = 0;
-  /** A logout that has not reached the server: of which token and family, where known. */
-  let owed: { readonly token: string | null; readonly family: string | null } | null = null;
+  /** A logout that has not reached the server. */
+  let owed: Owed | null = null;
+  /** Settles with the last logout that is under way: its answer clears the cookie. */
+  let paying: Promise<void> | undefined;
   /** The last cookie that was acted upon: a forged one costs one refresh, not one a request. */
   let seenHint: string | null = null;
 
@@ -82,6 +90,10 @@ export function createSession(options: SessionOptions = {}): Session {
   function noteChange({ name }: State): void {
     cancelRetry?.();
     if (name === "authenticated") owed = null; // a login ends what its cookie came from
+    if (!tokenOf(state)) {
+      interrupt.abort(); // its answer would bring a cookie back, over a logout's mark
+      interrupt = new AbortController();
+    }
     if (isOver(name)) seenHint = hintNow()?.raw ?? null;
   }
 
@@ -111,12 +123,9 @@ export function createSession(options: SessionOptions = {}): Session {
     },
     "tell-logout": () => tabs.tell({ type: "logged-out-in-tab" }),
     "post-logout": (before) => {
-      interrupt.abort();
-      interrupt = new AbortController();
-      const { token = null, family = null } = owed ?? {};
       owed = {
-        token: tokenOf(before)?.accessToken ?? token,
-        family: hintNow()?.family ?? family,
+        token: tokenOf(before)?.accessToken ?? owed?.token,
+        family: family() ?? owed?.family,
       };
       if (readsHint()) writeLoggedOut(host);
     },
@@ -169,11 +178,12 @@ export function createSession(options: SessionOptions = {}): Session {
 
   /** Tell the server about a logout; what does not get through stays owed. */
   function payLogout(patienceMs: number): Promise<void> {
-    return tabs.locked(patienceMs, async () => {
+    paying = tabs.locked(patienceMs, async () => {
       const now = family();
       if (now && now !== owed?.family) owed = null; // somebody has logged in since
       if (owed) await sendLogout();
     });
+    return paying;
   }
 
   async function sendLogout(): Promise<void> {
@@ -190,6 +200,7 @@ export function createSession(options: SessionOptions = {}): Session {
   async function adopt(...[route, request]: Parameters<typeof send>): Promise<void> {
     wake();
     const before = logouts;
+    await paying; // it may have gone on without the lock
     await tabs.locked(lockMs, async () => {
       const askedAt = host.now();
       const answer = await send(route, request);
@@ -257,7 +268,7 @@ export function createSession(options: SessionOptions = {}): Session {
   function boot(): void {
     const hint = hintNow();
     if (hint?.family === null) {
-      owed = { token: null, family: null }; // from before the page was loaded
+      owed = {}; // from before the page was loaded
       void payLogout(lockMs);
     }
     if (hint ? hint.family === null : hintCookie === true) dispatch({ type: "logged-out-in-tab" });

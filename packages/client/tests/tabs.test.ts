@@ -452,6 +452,48 @@ describe("logout", () => {
     await until(() => browser.jar.size === 0);
   });
 
+  test("in another tab breaks off the refresh here: its answer brings no cookie back", async ({
+    server,
+    browser,
+    tab,
+  }) => {
+    const other = browser.open();
+    await other.session.ready();
+    server.expireAccessTokens();
+    const letGo = server.hold(REFRESH);
+    other.api.get("/api/items").catch(() => {});
+    await until(() => server.count(REFRESH) === 1);
+    server.fault(LOGOUT, (_, response) => response.writeHead(503).end(), 1);
+
+    await tab.session.logout();
+    letGo();
+    await new Promise((later) => setTimeout(later, 50));
+
+    expect(browser.jar.get("session_state")).toBe("logged-out");
+    await expect(browser.open().session.ready()).resolves.toMatchObject({ status: "anonymous" });
+  });
+
+  test("that goes on without the lock is waited for by the login after it", async ({
+    server,
+    browser,
+  }) => {
+    const { session } = browser.open({ host: { locks: () => null } });
+    await session.login(ANNA);
+    server.forget();
+    const letGo = server.hold(LOGOUT);
+
+    const logout = session.logout();
+    const login = session.login(BERT);
+    await until(() => server.count(LOGOUT) === 1);
+    await new Promise((later) => setTimeout(later, 50));
+
+    expect(server.count("/auth/token")).toBe(0);
+    letGo();
+    await Promise.all([logout, login]);
+    expect(browser.jar.has("refresh_token")).toBe(true);
+    expect(session.getSnapshot().userId).toBe(BERT.email);
+  });
+
   test("overtakes a login that is under way", async ({ server, tab }) => {
     const letGo = server.hold("/auth/token");
     const login = tab.session.login(BERT).catch((error: { code: string }) => error.code);
