@@ -113,8 +113,9 @@ describe("eventSource", () => {
 
       tab.clock.advance(2_000);
 
-      await until(() => streams.answers.length === 2);
+      await until(() => told.length === 2);
       expect(told).toEqual(["open", "open"]);
+      expect(streams.answers).toHaveLength(2);
     },
   );
 
