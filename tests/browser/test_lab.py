@@ -44,7 +44,6 @@ async def test_the_whole_story(context: BrowserContext, page: Page, server: Live
 
     await press(page, "Lose the next answer")
     await expect(rows(page).filter(has_text="the answer is lost on its way")).to_be_visible()
-    await expect(rows(page).filter(has_text="Still signed in")).to_be_visible()
     await expect(rows(page).filter(has_text="repeat")).to_contain_text("token 2")
 
     await press(page, "Lose one, and come back late")
