@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
+import anyio
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request, WebSocket
@@ -23,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from batonpass import Batonpass, Claims, EventName, Login, SecurityEvent
+from batonpass import Batonpass, Claims, EventName, Login, SecurityEvent, listeners
 from batonpass.errors import ConfigurationError
 from tests.support.clocks import Clock
 from tests.support.families import GRACE
@@ -538,6 +539,27 @@ async def test_handlers_are_told_after_the_commit_and_harm_nobody(
     assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == [
         "event_handler_failed"
     ]
+
+
+async def test_a_handler_that_hangs_does_not_keep_the_app(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "PATIENCE_SECONDS", 0.01)
+    auth = house.plug()
+    auth.authenticate(house.check())
+
+    @auth.on("session_created")
+    async def hang(_event: SecurityEvent) -> None:
+        await asyncio.Event().wait()
+
+    app = an_app(auth)
+    auth.install(app)
+
+    with anyio.fail_after(30):
+        async with serving(app) as client:
+            login = await log_in(client)
+
+    assert login.status_code == 200
 
 
 @pytest.mark.parametrize(("names", "sentence"), [

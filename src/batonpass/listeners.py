@@ -10,6 +10,8 @@ from batonpass.events import EventName, SecurityEvent
 
 logger = logging.getLogger(__name__)
 
+PATIENCE_SECONDS = 10.0  # with handlers at the end: one that hangs does not keep the process
+
 Handler = Callable[[SecurityEvent], Awaitable[object] | object]
 
 
@@ -34,11 +36,11 @@ class Listeners:
                 task.add_done_callback(self._telling.discard)
 
     async def drain(self) -> None:
-        """Wait until all have heard what happened so far."""
+        """Wait until all have heard what happened so far, or long enough."""
         loop = asyncio.get_running_loop()
         ours = {task for task in self._telling if task.get_loop() is loop}
         if ours:
-            await asyncio.wait(ours)
+            await asyncio.wait(ours, timeout=PATIENCE_SECONDS)
 
 
 def event_names(given: tuple[EventName | str, ...]) -> frozenset[EventName]:

@@ -428,9 +428,9 @@ class Batonpass(Generic[UserT]):
 
     def _make_optional_user_dependency(self) -> Callable[..., Any]:
         async def optional_user(
-            request: HTTPConnection, _described: Annotated[str | None, Depends(self.scheme)]
+            request: HTTPConnection, token: Annotated[str | None, Depends(self.scheme)]
         ) -> UserT | None:
-            if bearer_token(request.scope) is None:
+            if token is None:
                 return None
             user: UserT = await self.user(await self.claims(request))
             return user
