@@ -117,9 +117,9 @@ async def test_a_server_is_there_without_node_out_of_an_empty_folder(
     folder = tmp_path / "empty"
     folder.mkdir()
 
-    with _served(python.parent / "batonpass", folder) as url:
+    with _served(python.parent / "batonpass", folder) as (url, server):
         async with httpx.AsyncClient(base_url=url) as client:
-            await _until_ready(client)
+            await _until_ready(client, server)
             page = await client.get("/login")
             script = re.search(r'src="(/assets/[^"]+\.js)"', page.text)
             assert script is not None, page.text
@@ -137,8 +137,8 @@ async def test_a_server_is_there_without_node_out_of_an_empty_folder(
 
 
 @contextmanager
-def _served(command: Path, folder: Path) -> Iterator[str]:
-    """Run `batonpass serve` as a user without Node does; give its address."""
+def _served(command: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `batonpass serve` as a user without Node does; give its address, and the process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -154,16 +154,19 @@ def _served(command: Path, folder: Path) -> Iterator[str]:
         ) as server,
     ):
         try:
-            yield f"http://127.0.0.1:{port}"
-            assert server.poll() is None, log.read_text()
+            yield f"http://127.0.0.1:{port}", server
+        except AssertionError:
+            print(log.read_text())  # pytest shows it
+            raise
         finally:
             server.terminate()
             server.wait(PATIENCE_SECONDS)
 
 
-async def _until_ready(client: httpx.AsyncClient) -> None:
+async def _until_ready(client: httpx.AsyncClient, server: subprocess.Popen[bytes]) -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
+            assert server.poll() is None, "it has ended"
             try:
                 if (await client.get("/readyz")).status_code == httpx.codes.OK:
                     return
