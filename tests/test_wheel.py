@@ -142,22 +142,11 @@ def _served(command: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = folder.parent / "server.log"
-    with (
-        log.open("wb") as said,
-        subprocess.Popen(
-            [command, "serve", f"--port={port}"],
-            cwd=folder,
-            env={"PATH": str(command.parent), "HOME": str(folder)},
-            stdout=said,
-            stderr=said,
-        ) as server,
-    ):
+    environment = {"PATH": str(command.parent), "HOME": str(folder)}
+    serve = [str(command), "serve", f"--port={port}"]
+    with subprocess.Popen(serve, cwd=folder, env=environment) as server:
         try:
             yield f"http://127.0.0.1:{port}", server
-        except AssertionError:
-            print(log.read_text())  # pytest shows it
-            raise
         finally:
             server.terminate()
             server.wait(PATIENCE_SECONDS)

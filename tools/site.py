@@ -43,6 +43,8 @@ NAVIGATION = {
         "how-to/existing-app.md",
         "how-to/sqlmodel.md",
         "how-to/fastapi-users.md",
+        "how-to/roles-and-claims.md",
+        "how-to/impersonation.md",
         "how-to/native-apps.md",
         "how-to/several-services.md",
         "how-to/behind-nginx.md",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 SECRET = "6f1d8e90b3a75c24d1e8f7a6059b3c42e7d60a91f58c2b34d0e96a7f1b83c5d2"
@@ -25,7 +26,8 @@ def written(files: dict[str, str], folder: Path) -> Iterator[dict[str, Any]]:
     try:
         names = vars(importlib.import_module("app"))
         yield names
-        names["engine"].dispose()
+        if isinstance(names["engine"], Engine):  # whoever has an async one disposes of it
+            names["engine"].dispose()
     finally:
         for module in modules:
             sys.modules.pop(module, None)

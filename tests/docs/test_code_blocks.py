@@ -41,6 +41,8 @@ RUN = {
     DOCS / "how-to" / "another-origin.md",
     DOCS / "how-to" / "behind-nginx.md",
     DOCS / "how-to" / "existing-app.md",
+    DOCS / "how-to" / "impersonation.md",
+    DOCS / "how-to" / "roles-and-claims.md",
     DOCS / "how-to" / "sqlmodel.md",
 }
 # And how blocks of other languages are: as commands, as types, as what a parser takes, or not run.

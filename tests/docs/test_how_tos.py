@@ -14,6 +14,8 @@ import jwt
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from batonpass.server import migrations
@@ -132,6 +134,62 @@ def test_what_other_libraries_wrote_is_python_at_least(block: str) -> None:
     assert ast.parse(block).body
 
 
+# --- who may what, and in whose name -----------------------------------------------------------
+
+
+async def test_a_role_is_heard_of_when_it_changes_and_an_account_when_it_closes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite+aiosqlite:///app.db")
+    root = {"username": "root@example.com", "password": PASSWORD}
+    with written(files_of(HOW_TO / "roles-and-claims.md", "python"), folder) as names:
+        await _create_two(names, "admin")
+        async with serving(names["app"]) as ada, _another(names["app"]) as admin:
+            for client, form in ((ada, FORM), (admin, root)):
+                client.headers.update(_bearer(await client.post("/auth/token", data=form)))
+            refused = await ada.delete("/articles/7")
+            changed = await admin.put("/accounts/1/role", params={"role": "editor"})
+            still_refused = await ada.delete("/articles/7")
+            ada.headers.update(_bearer(await ada.post("/auth/refresh")))
+            deleted = await ada.delete("/articles/7")
+            not_hers = await ada.delete("/accounts/2")
+            closed = await admin.delete("/accounts/1")
+            over = [await ada.delete("/articles/7"), await ada.post("/auth/refresh")]
+            locked_out = await ada.post("/auth/token", data=FORM)
+        await names["engine"].dispose()
+
+    assert [refused.status_code, still_refused.status_code, not_hers.status_code] == [403] * 3
+    assert (changed.json(), deleted.json(), closed.json()) == (1, "Article 7 is gone.", 1)
+    assert [one.status_code for one in (*over, locked_out)] == [401] * 3
+
+
+async def test_support_acts_in_a_users_name_for_an_hour_and_is_named(folder: Path) -> None:
+    support = {"username": "root@example.com", "password": PASSWORD}
+    with written(files_of(HOW_TO / "impersonation.md", "python"), folder) as names:
+        await _create_two(names, None)
+        clock = names["auth"].clock
+        async with serving(names["app"]) as ada, _another(names["app"]) as client:
+            ada.headers.update(_bearer(await ada.post("/auth/token", data=FORM)))
+            nobody = await ada.post("/support/act-as/2")
+            client.headers.update(_bearer(await client.post("/auth/token", data=support)))
+            answer = await client.post("/support/act-as/1")
+            client.headers.update(_bearer(answer))
+            left = await client.delete("/me")
+            letter = await client.post("/letters")
+            own = await ada.post("/letters")
+            told = (await ada.get("/auth/events")).json()["events"]
+            clock.follow(clock.now() + timedelta(minutes=59))
+            late = await client.post("/auth/refresh")
+            clock.follow(clock.now() + timedelta(minutes=2))
+            over = await client.post("/auth/refresh")
+
+    assert (nobody.status_code, answer.status_code) == (404, 200)
+    assert (left.status_code, left.json()["code"]) == (403, "actor_not_allowed")
+    assert (letter.status_code, own.status_code) == (403, 200)
+    assert "2" in {one["details"].get("actor") for one in told}
+    assert (late.status_code, over.status_code) == (200, 401)
+
+
 # --- where it is served ------------------------------------------------------------------------
 
 
@@ -225,6 +283,37 @@ async def test_pages_on_another_origin_may_log_in_and_refresh_and_no_third_may(
 # --- how ---------------------------------------------------------------------------------------
 
 _BROWSER = {"Origin": "https://app.example.com"}  # one that sends no Sec-Fetch-Site
+
+
+async def _create_two(names: dict[str, Any], role: str | None) -> None:
+    """Make Ada, and root: of that role, or else of support."""
+    account = names["Account"]
+    hashed = names["passwords"].hash(PASSWORD)
+    special = {"is_support": True} if role is None else {"role": role}
+    users = [
+        account(email=EMAIL, password_hash=hashed),
+        account(email="root@example.com", password_hash=hashed, **special),
+    ]
+    engine = names["engine"]
+    if isinstance(engine, AsyncEngine):
+        async with AsyncSession(engine) as db:
+            await (await db.connection()).run_sync(account.metadata.create_all)
+            db.add_all(users)
+            await db.commit()
+        return
+    account.metadata.create_all(engine)
+    with Session(engine) as db:
+        db.add_all(users)
+        db.commit()
+
+
+def _another(app: Any) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(cast("Any", app))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:8000")
+
+
+def _bearer(answer: httpx.Response) -> dict[str, str]:
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def _readme_with(page: Path) -> dict[str, str]:
