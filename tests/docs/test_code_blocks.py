@@ -34,7 +34,7 @@ PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
 # Pages with Python, each run by a test here or beside it; another must be given its test.
-RUN = {
+RUN_HERE = {
     README,
     DOCS / "coming-from.md",
     DOCS / "tutorial.md",
@@ -119,7 +119,7 @@ def test_it_is_ten_lines() -> None:
 
 
 def test_every_page_with_python_has_its_test() -> None:
-    assert {page for page in pages() if code_blocks(page, "python")} == RUN
+    assert {page for page in pages() if code_blocks(page, "python")} == RUN_HERE
 
 
 def test_every_language_of_a_page_is_one_that_is_tested() -> None:
