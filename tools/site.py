@@ -207,12 +207,24 @@ def _text_of(path: Path) -> str:
 
 def _listing(folder: Path) -> str:
     title = folder.name.replace("-", " ").capitalize()
-    lines = [f"# {title}\n"]
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            heading = re.match(r"# (?P<title>.+)", path.read_text(encoding="utf-8"))
-            lines.append(f"- [{heading['title'] if heading else path.name}]({path.name})")
-    return "\n".join([*lines, ""])
+    return "\n".join(
+        [
+            f"# {title}\n",
+            *(
+                f"- [{_heading(path)}]({path.name})"
+                for path in sorted(folder.iterdir())
+                if path.is_file() and not path.name.startswith(".")
+            ),
+            "",
+        ]
+    )
+
+
+def _heading(path: Path) -> str:
+    if path.suffix != ".md":
+        return path.name
+    found = re.search(r"^# (?P<title>.+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found["title"] if found else path.name
 
 
 def _with_links_of_the_site(path: Path, text: str) -> tuple[str, list[Path]]:
