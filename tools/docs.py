@@ -28,7 +28,7 @@ _SECTION = re.compile(r"^# --- (?P<title>.+?) -+$", re.MULTILINE)
 # Refused at the start or raised inside: no answer carries them.
 _NEVER_ANSWERED = (errors.ConfigurationError,)
 
-# Modules with public names: those in their `__all__`.
+# Modules with public names: those in their `__all__`, else all that they define.
 _PUBLIC = (
     "batonpass",
     "batonpass.httpx_auth",
@@ -189,9 +189,11 @@ def python_page() -> str:
     ]
     for module in filter(_exists, _PUBLIC):
         parts.append(f"\n## {module}\n")
-        names: list[str] = importlib.import_module(module).__all__
+        names = _exports(module)
         ordered = sorted(names, key=lambda name: (_FIRST.get(name, len(_FIRST)), name.isupper()))
         parts += [f"\n::: {module}.{name}\n" for name in ordered]
+        if not names:
+            parts.append(f"\n::: {module}\n    options:\n      show_root_heading: false\n")
     return "".join(parts)
 
 
@@ -211,6 +213,14 @@ _FIRST_REFUSAL = 400
 def _exists(module: str) -> bool:
     package = module.rpartition(".")[0]
     return (not package or _exists(package)) and importlib.util.find_spec(module) is not None
+
+
+def _exports(module: str) -> list[str]:
+    """Return `__all__`; nothing where there is none, or where the module wants what is not here."""
+    try:
+        return list(getattr(importlib.import_module(module), "__all__", ()))
+    except ImportError:
+        return []
 
 
 def _schema() -> Any:  # an OpenAPI document

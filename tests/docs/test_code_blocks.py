@@ -46,7 +46,10 @@ RUN_HERE = {
     DOCS / "how-to" / "sqlmodel.md",
 }
 # And how blocks of other languages are: as commands, as types, as what a parser takes, or not run.
-LANGUAGES = {"console", "html", "ini", "mermaid", "nginx", "py", "python", "sh", "ts", "tsx", ""}
+LANGUAGES = {
+    "console", "diff", "html", "ini", "js", "mermaid", "nginx", "py", "python", "sh", "text", "ts",
+    "tsx", "",
+}  # fmt: skip
 
 
 # --- the app of the README ---------------------------------------------------------------------
