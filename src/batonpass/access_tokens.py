@@ -95,8 +95,8 @@ class AccessTokens:
                 tokens are for logs its own users in.
         """
         self.ring = ring
-        self._issuer = issuer
-        self._audience = audience
+        self.issuer = issuer
+        self.audience = audience
         same = {"iss": issuer, "aud": audience, "client_id": audience}
         self._same_claims = _write_json(same)[:-1]
         self._headers: dict[str, bytes] = {}
@@ -191,11 +191,11 @@ class AccessTokens:
         return key
 
     def _check_issuer(self, payload: Mapping[str, object]) -> None:
-        if payload.get("iss") != self._issuer:
+        if payload.get("iss") != self.issuer:
             _refuse("claim_iss")
         audience = payload.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
-        if self._audience not in audiences or not all(isinstance(one, str) for one in audiences):
+        if self.audience not in audiences or not all(isinstance(one, str) for one in audiences):
             _refuse("claim_aud")
 
 

@@ -115,6 +115,21 @@ def derive(secret: bytes, use: str, length: int = KEY_BYTES) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
 
 
+def secrets_of(name: str, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the secrets of one of several Batonpass that share SECRET_KEY.
+
+    All its keys are its own then: no token of customers is anything to staff, whatever their
+    audiences are called.
+
+    Args:
+        name: What tells it from the others; "": the only one, or the first.
+        secrets: SECRET_KEY's.
+    """
+    if not name:
+        return tuple(secrets)
+    return tuple(derive(secret, f"of/{name}") for secret in secrets)
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Keys:
     """The symmetric keys. Its `repr` shows nothing.

@@ -42,7 +42,7 @@ from batonpass.errors import (
     StoreUnavailableError,
 )
 from batonpass.events import EventName
-from batonpass.http.answers import logged_out, refusal
+from batonpass.http.answers import answer_refusal, logged_out
 from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import (
     FRESH_FOR,
@@ -62,7 +62,8 @@ from batonpass.http.routes import (
     log_in_with,
     login_form,
 )
-from batonpass.keys import MIN_SECRET_BYTES, Algorithm, KeyRing, Keys, parse_secrets
+from batonpass.instances import check_name, claim_name, join
+from batonpass.keys import MIN_SECRET_BYTES, Algorithm, KeyRing, Keys, parse_secrets, secrets_of
 from batonpass.listeners import Handler, Listeners, event_names
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import Transport
@@ -100,9 +101,10 @@ class Batonpass(Generic[UserT]):
         policy: Policy | None = None,
         algorithm: Algorithm = "ES256",
         issuer: str = "batonpass",
-        audience: str = "batonpass",
+        audience: str | None = None,
+        name: str = "",
         prefix: str = "/auth",
-        table_prefix: str = "",
+        table_prefix: str | None = None,
         schema: str | None = None,
         cookie_secure: bool | None = None,
         cookie_samesite: Literal["strict", "lax", "none"] = "strict",
@@ -123,9 +125,11 @@ class Batonpass(Generic[UserT]):
             policy: How long things last.
             algorithm: How access tokens are signed.
             issuer: Their claim `iss`.
-            audience: Their claim `aud`.
+            audience: Their claim `aud`; None: the name, or "batonpass".
+            name: Tells several in one app apart ("staff"): its cookies, tables and keys are its
+                own. Another name ends every session.
             prefix: Where our routes stand: a path such as "/auth".
-            table_prefix: Stands before each of our tables' names.
+            table_prefix: Stands before each of our tables' names; None: the name and "_", if any.
             schema: The schema of our tables.
             cookie_secure: True: Secure cookies with __Host- names; False: plain ones; None: by the
                 request's scheme.
@@ -140,20 +144,25 @@ class Batonpass(Generic[UserT]):
             ConfigurationError: The secret is too weak, the user table has no single key, or
                 another argument cannot work; the sentence says which.
         """
-        secrets = parse_secrets(secret) if isinstance(secret, str) else _checked(secret)
+        check_name(name)
+        given = parse_secrets(secret) if isinstance(secret, str) else _checked(secret)
+        secrets = secrets_of(name, given)
         if not _PREFIX.fullmatch(prefix):
             message = f"prefix: {prefix!r} is no path such as '/auth'."
             raise ConfigurationError(message)
         origins = _exact_origins(cors_origins)
         self._user = user
         self._user_key = _single_key(user)
+        if table_prefix is None:
+            table_prefix = f"{name}_" if name else ""
         self.tables = models.define(metadata, self._user_key, prefix=table_prefix, schema=schema)
         if self.tables.user_key is not self._user_key:
             message = (
                 f"These tables belong to the users in {self.tables.user_key.table.name!r}. Give "
-                "other users tables of their own: table_prefix."
+                "other users a Batonpass with a name (name='staff', say) or a table_prefix."
             )
             raise ConfigurationError(message)
+        claim_name(metadata, self.tables, name)
         self.clock = clock or Clock()
         self.ring = KeyRing(secrets, algorithm)
         self.database = Database(engine)
@@ -162,12 +171,13 @@ class Batonpass(Generic[UserT]):
             database=self.database,
             store=self.store,
             keys=Keys.derive_from(secrets),
-            access_tokens=AccessTokens(self.ring, issuer, audience),
+            access_tokens=AccessTokens(self.ring, issuer, audience or name or "batonpass"),
             policy=policy or Policy(),
             clock=self.clock,
         )
         self.edge = Edge(
             service=self.service,
+            name=name,
             prefix=prefix,
             cookie_secure=cookie_secure,
             cookie_samesite=cookie_samesite,
@@ -178,7 +188,8 @@ class Batonpass(Generic[UserT]):
         )
         self._authenticate: Callable[..., Any] | None = None
         self._is_installed = False
-        self.scheme = bearer_scheme(prefix)
+        self._is_running = False
+        self.scheme = bearer_scheme(prefix, name)
         self.claims = VerifiedClaims(self.service, self.scheme)
         self.user = self._make_user_dependency()
         self.optional_user = self._make_optional_user_dependency()
@@ -287,8 +298,12 @@ class Batonpass(Generic[UserT]):
             message = "This Batonpass is installed already: each app has one of its own."
             raise ConfigurationError(message)
         if app.middleware_stack is not None:
-            message = "auth.install adds a middleware: call it before it serves its first request."
+            message = (
+                "auth.install adds a middleware, and to the lifespan: call it where the app is "
+                "made, before it serves its first request or its lifespan begins."
+            )
             raise ConfigurationError(message)
+        edges = join(app, self.edge)
         self._is_installed = True
         log_in = None
         if self._authenticate is not None:
@@ -301,10 +316,13 @@ class Batonpass(Generic[UserT]):
             log_in=log_in,
         )
         app.include_router(router)
-        app.include_router(build_well_known(self.ring, self.clock))
-        app.add_exception_handler(BatonpassError, _answer_refusal)
+        if len(edges) == 1:  # one address for the keys of all
+            app.include_router(build_well_known(edges))
+        app.exception_handlers.setdefault(BatonpassError, answer_refusal)
         # Innermost: the app's CORS, request ids and tracing see a refresh as any other request.
-        app.user_middleware.append(Middleware(Gate, edge=self.edge, fast=fast))
+        app.user_middleware.append(
+            Middleware(Gate, edge=self.edge, fast=fast, is_tended=lambda: self._is_running)
+        )
         app.router.lifespan_context = self._with_heartbeat(app.router.lifespan_context)
 
     def key_of(self, subject: str) -> object:
@@ -388,9 +406,11 @@ class Batonpass(Generic[UserT]):
         """Hold the heartbeat for as long as the app serves."""
         await self.start()
         heart = asyncio.create_task(self._beat_for_ever())
+        self._is_running = True
         try:
             yield
         finally:
+            self._is_running = False
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
@@ -538,9 +558,3 @@ def _or_refuse(user_of: Callable[..., Any]) -> Callable[..., Any]:
         return user
 
     return user_or_refusal
-
-
-async def _answer_refusal(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, BatonpassError):  # Starlette hands over what was registered
-        raise error
-    return refusal(error)

@@ -1,4 +1,4 @@
-"""Every kind of app: its Alembic finds our tables and nothing else, and then somebody stays signed in.
+"""Every kind of app: its Alembic finds our tables and nothing else, and a session lasts on them.
 
 Each case is an app's way to us: it has migrated its own tables, plugs Batonpass in, lets Alembic
 write the next revision, and serves. Environment and revisions are real files, of Alembic's own
@@ -116,9 +116,7 @@ class Migrations:
         assert text.count("target_metadata = None") == 1
         text = text.replace("target_metadata = None", named)
         if self.house.kind.schema:
-            text, count = re.subn(
-                r"(\bconnection=connection,)", r"\1 include_schemas=True,", text
-            )
+            text, count = re.subn(r"(\bconnection=connection,)", r"\1 include_schemas=True,", text)
             assert count == 1
         env.write_text(text)
         # Without the file: it would set the logging of this process up.

@@ -266,9 +266,9 @@ async def serving(app: Starlette, origin: str = ORIGIN) -> AsyncIterator[httpx.A
         yield client
 
 
-def a_client(app: Starlette, origin: str = ORIGIN) -> httpx.AsyncClient:
+def a_client(app: Starlette, origin: str = ORIGIN, *, root_path: str = "") -> httpx.AsyncClient:
     """Return a browser with an empty jar; a fault of ours is a 500, as over the wire."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
     return httpx.AsyncClient(transport=transport, base_url=origin)
 
 

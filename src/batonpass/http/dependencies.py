@@ -12,7 +12,8 @@ from starlette.types import Scope
 
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import AuthService
-from batonpass.errors import AccessTokenMissingError, LoginRequiredAgainError
+from batonpass.errors import AccessTokenMissingError, BatonpassError, LoginRequiredAgainError
+from batonpass.http.answers import answer_refusal
 
 ClaimsDependency = Callable[..., Awaitable[Claims]]
 
@@ -26,13 +27,23 @@ class _OneBearer(OAuth2PasswordBearer):
         return bearer_token(request.scope)
 
 
-def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
-    """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1)."""
+def bearer_scheme(prefix: str, name: str = "") -> OAuth2PasswordBearer:
+    """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1).
+
+    Args:
+        prefix: Where the login stands.
+        name: The Batonpass' own, where an app has several: each is a scheme of its own then.
+    """
     return _OneBearer(
         tokenUrl=f"{prefix.lstrip('/')}/token",
-        scheme_name="OAuth2PasswordBearer",
+        scheme_name=scheme_name("OAuth2PasswordBearer", name),
         auto_error=False,
     )
+
+
+def scheme_name(kind: str, name: str) -> str:
+    """Name a security scheme in the OpenAPI schema."""
+    return f"{kind}_{name}" if name else kind
 
 
 class VerifiedClaims(SecurityBase):
@@ -57,6 +68,7 @@ class VerifiedClaims(SecurityBase):
             SessionRevokedError: Its session has been ended.
             StoreUnavailableError: Whether it has been ended cannot be known.
         """
+        answer_errors_in(request.scope)
         token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
@@ -72,6 +84,17 @@ def bearer_token(scope: Scope) -> str | None:
         return ""  # what is there is no token
     scheme, _, token = found[0].decode("latin-1").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def answer_errors_in(scope: Scope) -> None:
+    """Have the app that this request is in answer our errors, unless it does so already.
+
+    A route may depend on us in an app that is mounted in the one that was installed into, or
+    around it, and each app answers only the errors it knows.
+    """
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(BatonpassError, answer_refusal)
 
 
 def fresh_claims_of(
