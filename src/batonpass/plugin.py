@@ -70,6 +70,7 @@ from batonpass.refresh_tokens import Transport
 from batonpass.revocations import POLL_SECONDS
 from batonpass.storage.engine import Database
 from batonpass.storage.store import Store
+from batonpass.user_keys import reader_of
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ class Batonpass(Generic[UserT]):
         self.clock = clock or Clock()
         self.ring = KeyRing(secrets, algorithm)
         self.database = Database(engine)
+        self._read_key = reader_of(self._user_key.type, engine.dialect)
         self.store = Store(self.tables, self.database.dialect)
         self.service = AuthService(
             database=self.database,
@@ -331,10 +333,9 @@ class Batonpass(Generic[UserT]):
         Raises:
             AccessTokenInvalidError: It is none.
         """
-        python_type = self._user_key.type.python_type
         try:
-            return python_type(subject)
-        except (ValueError, TypeError) as error:
+            return self._read_key(subject)
+        except (ValueError, TypeError, AttributeError) as error:
             raise AccessTokenInvalidError from error
 
     def key_of_user(self, user: Any) -> object:  # the app's own class

@@ -10,6 +10,7 @@ import asyncio
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -141,6 +142,19 @@ class Migrations:
         assert operations is not None
         return list(operations.ops), Path(script.path).read_text()
 
+    @contextmanager
+    def importing(self, *modules: str) -> Iterator[None]:
+        """Have revisions import what the app's own column types come from."""
+        template = self.folder / "alembic" / "script.py.mako"
+        stock = template.read_text()
+        assert stock.count("import sqlalchemy as sa\n") == 1
+        more = "".join(f"import {module}\n" for module in modules)
+        template.write_text(
+            stock.replace("import sqlalchemy as sa\n", f"import sqlalchemy as sa\n{more}")
+        )
+        yield
+        template.write_text(stock)
+
     def upgrade(self) -> None:
         """Run what is written."""
         command.upgrade(self.config, "head")
@@ -156,7 +170,8 @@ def migrations(house: House, tmp_path: Path) -> Migrations:
     if house.kind.schema:
         asyncio.run(make_schema(house))
     migrations = Migrations(house, tmp_path)
-    migrations.autogenerate()
+    with migrations.importing(*(["sqlmodel.sql.sqltypes"] if house.kind.orm == "sqlmodel" else [])):
+        migrations.autogenerate()
     migrations.upgrade()
     migrations.check()
     return migrations

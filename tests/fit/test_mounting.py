@@ -153,6 +153,7 @@ async def test_an_apps_own_answer_to_our_errors_stays_its_own(plain_house: House
 # --- behind a proxy ----------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:The `root_path` parameter")  # many an app says it so
 @pytest.mark.parametrize("said_by", ["the app", "the server"])
 @pytest.mark.parametrize("strips", [True, False])
 async def test_root_path_behind_a_proxy(plain_house: House, said_by: str, strips: bool) -> None:

@@ -6,6 +6,7 @@ A `Kind` says how an app is made; `an_app` writes it. What is tested is plugged 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import new_class
 from typing import Annotated, Any, Literal, TypeVar, cast
 from uuid import UUID
@@ -13,18 +14,22 @@ from uuid import UUID
 import httpx
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import (
+    CHAR,
     BigInteger,
     Column,
     Connection,
+    Dialect,
     ForeignKey,
     Integer,
     MetaData,
     String,
     Table,
+    TypeDecorator,
     Uuid,
     insert,
     select,
 )
+from sqlalchemy.dialects.postgresql import UUID as PostgresUuid  # noqa: N811
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 from sqlalchemy.types import TypeEngine
@@ -65,6 +70,34 @@ INTEGER = Key(int, Integer(), 7)
 BIG_INTEGER = Key(int, BigInteger(), 2**40 + 7)
 UUID_KEY = Key(UUID, Uuid(), UUID("5a63a445-32ad-4a44-9ae9-b2c4bb6d6e01"))
 STRING = Key(str, String(64), "ada, the 1st/ü")
+
+
+class Guid(TypeDecorator[UUID]):
+    """A type of the app's own: the recipe that stood in SQLAlchemy's documentation for years."""
+
+    impl = CHAR
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Take PostgreSQL's own type where it is."""
+        return dialect.type_descriptor(PostgresUuid() if _is_postgres(dialect) else CHAR(32))
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Write it; text is taken, too."""
+        if value is None or _is_postgres(dialect):
+            return None if value is None else str(value)
+        return f"{(value if isinstance(value, UUID) else UUID(value)).int:032x}"
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> UUID | None:
+        """Read it."""
+        return value if value is None or isinstance(value, UUID) else UUID(value)
+
+
+def _is_postgres(dialect: Dialect) -> bool:
+    return dialect.name == "postgresql"
+
+
+GUID = Key(UUID, Guid(), UUID("5a63a445-32ad-4a44-9ae9-b2c4bb6d6e01"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +243,8 @@ def _declarative(kind: Kind, metadata: MetaData) -> type[Any]:
 
 
 def _sqlmodel(kind: Kind, metadata: MetaData) -> type[Any]:
-    from sqlmodel import Field, SQLModel  # noqa: PLC0415 - only who asks for it needs it
-
-    class Base(SQLModel, registry=registry(metadata=metadata)):
-        pass
+    sqlmodel = import_module("sqlmodel")  # it wants SQLAlchemy 2.0: only .venv-oldest has it
+    base = new_class("Base", (sqlmodel.SQLModel,), {"registry": registry(metadata=metadata)})
 
     def more(namespace: dict[str, Any]) -> None:
         given = {} if kind.key.python_type is not int else {"sa_type": type(kind.key.column_type)}
@@ -221,11 +252,11 @@ def _sqlmodel(kind: Kind, metadata: MetaData) -> type[Any]:
             "__tablename__": "accounts",
             "__table_args__": {"schema": kind.table_schema},
             "__annotations__": {"number": kind.key.python_type, "email": str},
-            "number": Field(primary_key=True, **given),
-            "email": Field(unique=True, max_length=80),
+            "number": sqlmodel.Field(primary_key=True, **given),
+            "email": sqlmodel.Field(unique=True, max_length=80),
         }
 
-    return new_class("Account", (Base,), {"table": True}, more)
+    return new_class("Account", (base,), {"table": True}, more)
 
 
 def _table(kind: Kind, metadata: MetaData) -> Table:
