@@ -14,13 +14,13 @@ import contextlib
 import inspect
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Generic, Literal, ParamSpec, cast, get_type_hints, overload
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import Connection, Engine, MetaData, Table, select
+from sqlalchemy import Connection, Engine, MetaData, Row, Table, select
 from sqlalchemy import inspect as inspect_mapping
 from sqlalchemy import inspect as inspect_tables
 from sqlalchemy.exc import NoInspectionAvailable
@@ -29,6 +29,7 @@ from sqlalchemy.orm import InstanceState, Mapper, Session
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from typing_extensions import TypeVar  # with a default: typing's from Python 3.13 on
 
 from batonpass import models
 from batonpass.access_tokens import AccessTokens, Claims
@@ -74,7 +75,8 @@ from batonpass.user_keys import reader_of
 
 logger = logging.getLogger(__name__)
 
-UserT = TypeVar("UserT")
+UserT = TypeVar("UserT", default=Row[Any])  # a table's user is a row of it
+CheckP = ParamSpec("CheckP")
 HandlerT = TypeVar("HandlerT", bound=Handler)
 PURGE_EVERY_SECONDS = 3600.0
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
@@ -193,14 +195,26 @@ class Batonpass(Generic[UserT]):
         self._is_running = False
         self.scheme = bearer_scheme(prefix, name)
         self.claims = VerifiedClaims(self.service, self.scheme)
-        self.user = self._make_user_dependency()
-        self.optional_user = self._make_optional_user_dependency()
+        self.user: Callable[..., Awaitable[UserT]] = self._make_user_dependency()
+        self.optional_user: Callable[..., Awaitable[UserT | None]] = (
+            self._make_optional_user_dependency()
+        )
         self._listeners = Listeners()
         self.service.on_event(self._listeners.tell)
 
     # --- what an app calls ---------------------------------------------------------------------
 
-    def authenticate(self, check: Callable[..., Any]) -> Callable[..., Any]:
+    @overload
+    def authenticate(
+        self, check: Callable[CheckP, Awaitable[UserT | None]]
+    ) -> Callable[CheckP, Awaitable[UserT | None]]: ...
+
+    @overload
+    def authenticate(
+        self, check: Callable[CheckP, UserT | None]
+    ) -> Callable[CheckP, UserT | None]: ...
+
+    def authenticate(self, check: Callable[CheckP, object]) -> Callable[CheckP, object]:
         """Decide who may log in: a FastAPI dependency that returns the user, or None.
 
         Its parameter of type `Login` gets the login form; all others are the app's to declare. Sync
@@ -437,7 +451,7 @@ class Batonpass(Generic[UserT]):
 
         return extended
 
-    def _make_user_dependency(self) -> Callable[..., Any]:
+    def _make_user_dependency(self) -> Callable[..., Awaitable[UserT]]:
         async def user(found: Annotated[Claims, Depends(self.claims)]) -> UserT:
             key = self.key_of(found.subject)
             loaded = await self.database.read(lambda connection: self._load(connection, key))
@@ -447,14 +461,13 @@ class Batonpass(Generic[UserT]):
 
         return user
 
-    def _make_optional_user_dependency(self) -> Callable[..., Any]:
+    def _make_optional_user_dependency(self) -> Callable[..., Awaitable[UserT | None]]:
         async def optional_user(
             request: HTTPConnection, token: Annotated[str | None, Depends(self.scheme)]
         ) -> UserT | None:
             if token is None:
                 return None
-            user: UserT = await self.user(await self.claims(request))
-            return user
+            return await self.user(await self.claims(request))
 
         return optional_user
 
