@@ -4,7 +4,7 @@ import os
 from typing import Annotated, Any, assert_type
 from uuid import UUID
 
-from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, Request, Response, WebSocket
 from sqlalchemy import Column, Integer, Row, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -42,6 +42,7 @@ auth = Batonpass(
     user=Customer,
     secret=secret,
     policy=Policy(),
+    active=Customer.is_active,
     cors_origins=["https://shop.example"],
 )
 staff = Batonpass(
@@ -65,6 +66,11 @@ async def check_staff(form: Login) -> Row[Any] | None:
         return (await connection.execute(query)).first()
 
 
+@auth.claims_for
+def rights(customer: Customer) -> dict[str, object]:
+    return {"roles": ["buyer"] if customer.is_active else []}
+
+
 @auth.on("session_created", "session_logout")
 async def told(event: SecurityEvent) -> None:
     assert_type(event.details.get("device"), str | int | None)
@@ -77,6 +83,20 @@ for one in (auth, staff):
 @app.get("/me")
 async def me(customer: Annotated[Customer, Depends(auth.user)]) -> str:
     return customer.email
+
+
+@app.post("/serve/{customer_id}")
+async def serve(
+    customer_id: UUID, employee: Annotated[Row[Any], Depends(staff.user)], request: Request
+) -> Response:
+    async with AsyncSession(engine) as db, db.begin():
+        customer = await db.get_one(Customer, customer_id)
+        return await auth.sign_in(customer, request, session=db, actor=f"{employee.email}")
+
+
+@app.post("/promote/{customer_id}")
+async def promote(customer_id: UUID) -> int:
+    return await auth.update_claims(customer_id) + await auth.end_sessions(customer_id)
 
 
 @app.get("/staff/me")

@@ -50,6 +50,12 @@ def wants_two(event: SecurityEvent, other: str) -> None:
     raise NotImplementedError(event, other)
 
 
+def reads_a_stranger(user: Stranger) -> dict[str, str]:
+    """Take another class."""
+    return {"class": user.__class__.__name__}
+
+
+auth.claims_for(reads_a_stranger)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 auth.authenticate(says_yes)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 auth.authenticate(finds_a_stranger)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
 auth.on("session_created")(wants_two)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
@@ -58,7 +64,7 @@ auth.on("session_created")(wants_two)  # type: ignore[type-var]  # pyright: igno
 async def what_is_no_user(stranger: Stranger, request: Request, claims: Claims) -> None:
     """Mistake one thing for another."""
     await auth.sign_in(stranger, request)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await auth.end_sessions(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await auth.sign_in(Account(), request, actor=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(await auth.user(claims), Stranger)  # type: ignore[assert-type]  # pyright: ignore[reportAssertTypeFailure]
     found: Account = await auth.optional_user(request)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     auth.install(found)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
