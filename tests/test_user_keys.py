@@ -42,9 +42,7 @@ class Sealed(Wrapped):
 WRAPPED = Key(str, Wrapped(40), "ada, the 1st/ü")
 
 
-@pytest.fixture(params=[
-    "sqlite", "sqlite+aiosqlite", "postgresql+asyncpg async", "postgresql+psycopg sync",
-])  # fmt: skip
+@pytest.fixture(params=["sqlite", "postgresql+asyncpg async", "postgresql+psycopg sync"])
 async def house(request: pytest.FixtureRequest, key: Key) -> AsyncIterator[House]:
     kind = Kind(driver=request.param, key=key)
     engine = an_engine(kind, request.getfixturevalue)

@@ -206,13 +206,13 @@ def secured(operation: dict[str, Any]) -> set[str]:
 
 
 @pytest.fixture
-async def two(plain_house: House) -> Callable[..., None]:
+def two(bare_house: House) -> Callable[..., None]:
     """Install two, the second as asked."""
 
     def install(**choices: Any) -> None:
         app = FastAPI()
-        plain_house.plug().install(app)
-        house = a_house(plain_house.engine)  # models of their own, in another MetaData
+        bare_house.plug().install(app)
+        house = a_house(bare_house.engine)  # models of their own, in another MetaData
         house.plug(**choices).install(app)
 
     return install
@@ -223,37 +223,37 @@ async def two(plain_house: House) -> Callable[..., None]:
     ({"prefix": "/staff"}, "whose cookies have the same names: give this one a name"),
     ({"prefix": "/staff", "name": "staff", "audience": "batonpass"}, "with the same audience"),
 ])  # fmt: skip
-async def test_two_that_would_be_mixed_up_are_refused(
+def test_two_that_would_be_mixed_up_are_refused(
     two: Callable[..., None], choices: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         two(**choices)
 
 
-async def test_two_of_different_names_and_prefixes_are_welcome(two: Callable[..., None]) -> None:
+def test_two_of_different_names_and_prefixes_are_welcome(two: Callable[..., None]) -> None:
     two(prefix="/staff", name="staff")
 
 
-async def test_other_users_under_the_same_name_are_refused(plain_house: House) -> None:
+def test_other_users_under_the_same_name_are_refused(bare_house: House) -> None:
     """Also where the two are in different apps: their keys are the same."""
-    employees = Table(
-        "employees", plain_house.metadata, Column("number", Integer, primary_key=True)
-    )
+    employees = Table("employees", bare_house.metadata, Column("number", Integer, primary_key=True))
+
+    bare_house.plug()
 
     with pytest.raises(ConfigurationError, match=r"of 'accounts' and this one .* Give this one a"):
-        plain_house.plug(user=employees, table_prefix="staff_")
+        bare_house.plug(user=employees, table_prefix="staff_")
 
 
 @pytest.mark.parametrize("name", ["staff member", "7", "__Host-", "staff;", "ä", "x" * 33])
-async def test_a_name_is_a_word(plain_house: House, name: str) -> None:
+def test_a_name_is_a_word(bare_house: House, name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"name: .* is no word"):
-        plain_house.plug(name=name)
+        bare_house.plug(name=name)
 
 
-async def test_a_name_stands_before_the_tables_names(plain_house: House) -> None:
+def test_a_name_stands_before_the_tables_names(bare_house: House) -> None:
     metadata = MetaData()
     employees = Table("employees", metadata, Column("number", Integer, primary_key=True))
-    engine = plain_house.engine
+    engine = bare_house.engine
 
     named = Batonpass(engine, metadata, user=employees, secret=SECRET, name="staff")
     other = Batonpass(engine, metadata, user=employees, secret=SECRET, name="x", table_prefix="y_")

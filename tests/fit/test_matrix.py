@@ -1,16 +1,15 @@
 """Every kind of app: its Alembic finds our tables and nothing else, and a session lasts on them.
 
-Each case is an app's way to us: it has migrated its own tables, plugs Batonpass in, lets Alembic
-write the next revision, and serves. Environment and revisions are real files, of Alembic's own
-templates; every driver, key, schema, prefix, convention and kind of model stands in one row at
-least, and the pairs that are at odds stand together.
+Each case is an app's way to us: it has its own tables, plugs Batonpass in, lets Alembic write a
+revision, and serves. Environment and revisions are real files, of Alembic's own templates. Every
+driver, key, schema, prefix, convention and kind of model stands in one row at least, and the pairs
+that are at odds stand together.
 """
 
 import asyncio
 import io
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -134,26 +133,13 @@ class Migrations:
             found.extend(scripts)
 
         script = command.revision(
-            self.config, "next", autogenerate=True, process_revision_directives=keep
+            self.config, "sessions", autogenerate=True, process_revision_directives=keep
         )
         assert not isinstance(script, list)
         assert script is not None
         (operations,) = [one.upgrade_ops for one in found]
         assert operations is not None
         return list(operations.ops), Path(script.path).read_text()
-
-    @contextmanager
-    def importing(self, *modules: str) -> Iterator[None]:
-        """Have revisions import what the app's own column types come from."""
-        template = self.folder / "alembic" / "script.py.mako"
-        stock = template.read_text()
-        assert stock.count("import sqlalchemy as sa\n") == 1
-        more = "".join(f"import {module}\n" for module in modules)
-        template.write_text(
-            stock.replace("import sqlalchemy as sa\n", f"import sqlalchemy as sa\n{more}")
-        )
-        yield
-        template.write_text(stock)
 
     def upgrade(self) -> None:
         """Run what is written."""
@@ -166,21 +152,16 @@ class Migrations:
 
 @pytest.fixture
 def migrations(house: House, tmp_path: Path) -> Migrations:
-    """Its Alembic, with the app's own tables migrated."""
+    """Its Alembic; the app's own tables are there."""
+    asyncio.run(move_in(house))
+    return Migrations(house, tmp_path)
+
+
+async def move_in(house: House) -> None:
     if house.kind.schema:
-        asyncio.run(make_schema(house))
-    migrations = Migrations(house, tmp_path)
-    with migrations.importing(*(["sqlmodel.sql.sqltypes"] if house.kind.orm == "sqlmodel" else [])):
-        migrations.autogenerate()
-    migrations.upgrade()
-    migrations.check()
-    return migrations
-
-
-async def make_schema(house: House) -> None:
-    assert house.kind.schema is not None
-    create = CreateSchema(house.kind.schema)
-    await run(house.engine, lambda connection: connection.execute(create))
+        create = CreateSchema(house.kind.schema)
+        await run(house.engine, lambda connection: connection.execute(create))
+    await house.furnish()
     await dispose(house.engine)  # its connections belong to this loop
 
 
@@ -234,7 +215,6 @@ def expect_stock_types(revision: str) -> None:
 
 async def expect_a_session_that_lasts(house: House, app: FastAPI) -> None:
     """Log in, refresh, replay: on the tables as the migration left them."""
-    await house.add_ada()
     async with serving(app) as client:
         login = await log_in(client)
         stolen = cookie_of(client)

@@ -177,10 +177,6 @@ class House:
     async def furnish(self) -> None:
         """Create all tables, ours too, and Ada."""
         await run(self.engine, self.metadata.create_all)
-        await self.add_ada()
-
-    async def add_ada(self) -> None:
-        """Write her row."""
         ada = insert(self.table).values(number=self.kind.key.value, email=ADA)
         await run(self.engine, lambda connection: connection.execute(ada))
 
