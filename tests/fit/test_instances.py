@@ -126,7 +126,7 @@ async def test_over_https_each_has_its_own_protected_names(shop: Shop) -> None:
     assert all({"Secure", "Path=/", "SameSite=Strict"} <= set(one) for one in cookies.values())
 
 
-async def test_no_token_of_the_one_is_anything_to_the_other(shop: Shop) -> None:
+async def test_s_key_6_no_token_of_the_one_is_anything_to_the_other(shop: Shop) -> None:
     """Both have the same secret, and users with the same keys."""
     staff = shop.staff_prefix
 

@@ -183,7 +183,7 @@ async def test_root_path_behind_a_proxy(plain_house: House, said_by: str, strips
 # --- included, late ----------------------------------------------------------------------------
 
 
-async def test_routes_without_their_gate_answer_nobody(
+async def test_s_csrf_8_routes_without_their_gate_answer_nobody(
     plain_house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`include_router` takes an app's routes and leaves its middlewares: no CSRF check is left."""
