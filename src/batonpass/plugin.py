@@ -42,7 +42,7 @@ from batonpass.errors import (
     StoreUnavailableError,
 )
 from batonpass.events import EventName
-from batonpass.http.answers import logged_out, refusal
+from batonpass.http.answers import answer_refusal, logged_out
 from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import (
     FRESH_FOR,
@@ -179,7 +179,7 @@ class Batonpass(Generic[UserT]):
         self._authenticate: Callable[..., Any] | None = None
         self._is_installed = False
         self.scheme = bearer_scheme(prefix)
-        self.claims = VerifiedClaims(self.service, self.scheme)
+        self.claims = VerifiedClaims(self.service.check_access_token, self.scheme)
         self.user = self._make_user_dependency()
         self.optional_user = self._make_optional_user_dependency()
         self._listeners = Listeners()
@@ -302,7 +302,7 @@ class Batonpass(Generic[UserT]):
         )
         app.include_router(router)
         app.include_router(build_well_known(self.ring, self.clock))
-        app.add_exception_handler(BatonpassError, _answer_refusal)
+        app.add_exception_handler(BatonpassError, answer_refusal)
         # Innermost: the app's CORS, request ids and tracing see a refresh as any other request.
         app.user_middleware.append(Middleware(Gate, edge=self.edge, fast=fast))
         app.router.lifespan_context = self._with_heartbeat(app.router.lifespan_context)
@@ -538,9 +538,3 @@ def _or_refuse(user_of: Callable[..., Any]) -> Callable[..., Any]:
         return user
 
     return user_or_refusal
-
-
-async def _answer_refusal(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, BatonpassError):  # Starlette hands over what was registered
-        raise error
-    return refusal(error)

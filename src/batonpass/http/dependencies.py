@@ -15,6 +15,7 @@ from batonpass.auth_service import AuthService
 from batonpass.errors import AccessTokenMissingError, LoginRequiredAgainError
 
 ClaimsDependency = Callable[..., Awaitable[Claims]]
+CheckAccessToken = Callable[[str], Awaitable[Claims]]
 
 FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
 
@@ -28,11 +29,12 @@ class _OneBearer(OAuth2PasswordBearer):
 
 def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
     """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1)."""
-    return _OneBearer(
-        tokenUrl=f"{prefix.lstrip('/')}/token",
-        scheme_name="OAuth2PasswordBearer",
-        auto_error=False,
-    )
+    return bearer_scheme_of(f"{prefix.lstrip('/')}/token")
+
+
+def bearer_scheme_of(token_url: str) -> OAuth2PasswordBearer:
+    """Return the same scheme, where the login stands elsewhere."""
+    return _OneBearer(tokenUrl=token_url, scheme_name="OAuth2PasswordBearer", auto_error=False)
 
 
 class VerifiedClaims(SecurityBase):
@@ -42,11 +44,11 @@ class VerifiedClaims(SecurityBase):
     one is asked on every request.
     """
 
-    def __init__(self, service: AuthService, scheme: OAuth2PasswordBearer) -> None:
-        """Verify what `scheme` describes."""
+    def __init__(self, check: CheckAccessToken, scheme: OAuth2PasswordBearer) -> None:
+        """Have `check` verify what `scheme` describes."""
         self.model = scheme.model
         self.scheme_name = scheme.scheme_name
-        self._service = service
+        self._check = check
 
     async def __call__(self, request: HTTPConnection) -> Claims:
         """Return the claims of the request's access token.
@@ -55,12 +57,12 @@ class VerifiedClaims(SecurityBase):
             AccessTokenMissingError: There is none.
             AccessTokenInvalidError: It is none of ours, or over; or there are two headers.
             SessionRevokedError: Its session has been ended.
-            StoreUnavailableError: Whether it has been ended cannot be known.
+            StoreUnavailableError: Whether it is good cannot be known.
         """
         token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
-        return await self._service.check_access_token(token)
+        return await self._check(token)
 
 
 def bearer_token(scope: Scope) -> str | None:
