@@ -87,7 +87,7 @@ def test_a_key_that_is_not_for_us_is_passed_over(passed_over: object) -> None:
     pytest.param(b"[]", id="an array"),
     pytest.param(b"{}", id="an object"),
     pytest.param(b'{"keys": {}}', id="an object of keys"),
-    pytest.param(a_set(*[a_jwk()] * (MAX_KEYS + 1)), id="33 keys"),
+    pytest.param(a_set(*[{"kty": "RSA"}] * (MAX_KEYS + 1)), id="33 keys, though none for us"),
     pytest.param(a_set(a_jwk(), a_jwk(OTHER, kid=KEY.kid)), id="two keys of one kid"),
 ])  # fmt: skip
 def test_what_is_no_set_of_ours_is_refused(body: bytes) -> None:

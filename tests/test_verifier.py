@@ -5,9 +5,10 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Annotated
 
 import anyio
@@ -20,6 +21,7 @@ from fastapi import Depends, FastAPI
 from batonpass import verifier as module
 from batonpass.access_tokens import AccessTokenRefusedError, AccessTokens, Claims
 from batonpass.errors import ConfigurationError
+from batonpass.jwks import MAX_KEYS
 from batonpass.keys import Algorithm, KeyPeriod, KeyRing, SigningKey
 from batonpass.verifier import KeysUnavailableError, Verifier
 from tests.support import hostile_tokens as hostile
@@ -30,7 +32,7 @@ from tests.support.issuers import JWKS_PATH, Answer, Issuer, body
 from tests.support.live_server import HOST, PATIENCE_SECONDS, until
 from tests.support.processes import log_in, serving
 from tests.support.shell import Shell
-from tests.support.tokens import FAMILY_ID, GOOD, NOW, RING, SECRET, TICK, a_token, issued
+from tests.support.tokens import FAMILY_ID, GOOD, NOW, RING, SECOND, SECRET, TICK, a_token, issued
 
 MINUTE = timedelta(minutes=1)
 FRESH, STALE, LOOK = module.FRESH_FOR, module.STALE_FOR, module.UNKNOWN_KID_EVERY
@@ -153,6 +155,22 @@ def test_it_works_in_one_event_loop_after_the_other(issuer: Issuer, verifier: Ve
     assert issuer.asked == 2
 
 
+def test_it_works_in_two_event_loops_at_once(issuer: Issuer, verifier: Verifier) -> None:
+    go_on = Event()
+    issuer.answer = issuers.held(go_on, issuer.jwks())
+    there: Future[Claims] = Future()
+    thread = Thread(target=lambda: there.set_result(asyncio.run(verifier.verify(GOOD))))
+    thread.start()
+    asyncio.run(until(_asked(issuer, 1)))
+    issuer.answer = None
+
+    here = asyncio.run(verifier.verify(GOOD))
+
+    go_on.set()
+    assert there.result(PATIENCE_SECONDS) == here
+    thread.join()
+
+
 # --- keys that change --------------------------------------------------------------------------
 
 
@@ -189,6 +207,11 @@ async def test_s_jwt_10_ten_thousand_unknown_kids_cost_one_fetch(
     clock.advance(TICK)
     await problem_of(verifier, tokens[0])
     assert issuer.asked == 3
+
+
+def test_s_jwt_10_the_numbers_are_those_of_the_page() -> None:
+    assert (FRESH, STALE, LOOK) == (60 * SECOND, 15 * MINUTE, 30 * SECOND)
+    assert (module.FETCH_WITHIN, module.MAX_BODY_BYTES, MAX_KEYS) == (2 * SECOND, 65_536, 32)
 
 
 async def test_a_withdrawn_key_is_refused_within_a_minute(
