@@ -69,7 +69,7 @@ class PublishedKeys:
         self.declarations = 0
         self._url = _checked(url)
         self._clock = clock
-        self._tls = httpx.create_ssl_context()  # once: reading every root certificate takes 20 ms
+        self._tls = httpx.create_ssl_context()  # once: it takes 30 ms to read each root certificate
         self._body: bytes | None = None
         self._keys: dict[str, PublicKey] = {}
         self._read_at = -math.inf
