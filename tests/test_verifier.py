@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -360,6 +361,36 @@ async def test_a37_what_the_url_answers_is_bounded_or_refused(
 
     assert said in repr(refused.value.__cause__)
     assert issuer.elsewhere == 0
+
+
+@pytest.mark.parametrize("pause_seconds", [0, 0.005], ids=["at once", "a slow drip"])
+async def test_a37_a_head_without_an_end_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, pause_seconds: float
+) -> None:
+    monkeypatch.setattr(module, "FETCH_WITHIN", timedelta(seconds=0.5))
+
+    hung_up = anyio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"X-More: and more\r\n")
+                await writer.drain()
+                await asyncio.sleep(pause_seconds)
+        writer.transport.abort()
+        hung_up.set()
+
+    async with await asyncio.start_server(drip, HOST, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        verifier = Verifier(f"http://{HOST}:{port}{JWKS_PATH}", clock=Clock(NOW))
+
+        with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(KeysUnavailableError):
+            await verifier.verify(GOOD)
+
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await hung_up.wait()
 
 
 @pytest.mark.parametrize("url", [
