@@ -205,7 +205,7 @@ class Batonpass(Generic[UserT]):
         self._is_installed = False
         self._is_running = False
         self.scheme = bearer_scheme(prefix, name)
-        self.claims = VerifiedClaims(self.service, self.scheme)
+        self.claims = VerifiedClaims(self.service.check_access_token, self.scheme)
         self.user: Callable[..., Awaitable[UserT]] = self._make_user_dependency()
         self.optional_user: Callable[..., Awaitable[UserT | None]] = (
             self._make_optional_user_dependency()

@@ -25,7 +25,7 @@ from batonpass.http.edge import Edge
 from batonpass.server import migrations
 from batonpass.server.app import build_app
 from batonpass.server.settings import load_settings
-from tests.docs.pages import ROOT, code_blocks, pages
+from tests.docs.pages import DOCS, ROOT, code_blocks, pages
 from tests.support.families import GRACE, POLICY, T0
 from tests.support.logins import Login
 from tools.steps import environment
@@ -35,8 +35,8 @@ SECRET = "6f1d8e90b3a75c24d1e8f7a6059b3c42e7d60a91f58c2b34d0e96a7f1b83c5d2"
 PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
-# Pages whose Python stands alone or is run by a test here; another must be given its test.
-RUN_HERE = {README}
+# Pages whose Python is run by a test here or beside it; another must be given its test.
+RUN_HERE = {README, DOCS / "how-to" / "several-services.md"}
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from batonpass.errors import (
 from batonpass.http.answers import answer_refusal
 
 ClaimsDependency = Callable[..., Awaitable[Claims]]
+CheckAccessToken = Callable[[str], Awaitable[Claims]]
 
 FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
 
@@ -39,8 +40,13 @@ def bearer_scheme(prefix: str, name: str = "") -> OAuth2PasswordBearer:
         prefix: Where the login stands.
         name: The Batonpass' own, where an app has several: each is a scheme of its own then.
     """
+    return bearer_scheme_of(f"{prefix.lstrip('/')}/token", name)
+
+
+def bearer_scheme_of(token_url: str, name: str = "") -> OAuth2PasswordBearer:
+    """Return the same scheme, where the login stands elsewhere."""
     return _OneBearer(
-        tokenUrl=f"{prefix.lstrip('/')}/token",
+        tokenUrl=token_url,
         scheme_name=scheme_name("OAuth2PasswordBearer", name),
         auto_error=False,
     )
@@ -58,11 +64,11 @@ class VerifiedClaims(SecurityBase):
     one is asked on every request.
     """
 
-    def __init__(self, service: AuthService, scheme: OAuth2PasswordBearer) -> None:
-        """Verify what `scheme` describes."""
+    def __init__(self, check: CheckAccessToken, scheme: OAuth2PasswordBearer) -> None:
+        """Have `check` verify what `scheme` describes."""
         self.model = scheme.model
         self.scheme_name = scheme.scheme_name
-        self._service = service
+        self._check = check
 
     async def __call__(self, request: HTTPConnection) -> Claims:
         """Return the claims of the request's access token.
@@ -71,13 +77,13 @@ class VerifiedClaims(SecurityBase):
             AccessTokenMissingError: There is none.
             AccessTokenInvalidError: It is none of ours, or over; or there are two headers.
             SessionRevokedError: Its session has been ended.
-            StoreUnavailableError: Whether it has been ended cannot be known.
+            StoreUnavailableError: Whether it is good cannot be known.
         """
         answer_errors_in(request.scope)
         token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
-        return await self._service.check_access_token(token)
+        return await self._check(token)
 
 
 def bearer_token(scope: Scope) -> str | None:
