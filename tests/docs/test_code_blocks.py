@@ -25,7 +25,7 @@ from batonpass.http.edge import Edge
 from batonpass.server import migrations
 from batonpass.server.app import build_app
 from batonpass.server.settings import load_settings
-from tests.docs.pages import ROOT, code_blocks, pages
+from tests.docs.pages import DOCS, ROOT, code_blocks, pages
 from tests.support.families import GRACE, POLICY, T0
 from tests.support.logins import Login
 from tools.steps import environment
@@ -36,7 +36,8 @@ PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
 # Pages whose Python stands alone or is run by a test here; another must be given its test.
-RUN_HERE = {README}
+TESTING = DOCS / "how-to" / "testing.md"
+RUN_HERE = {README, TESTING}
 
 
 @asynccontextmanager
@@ -120,6 +121,26 @@ def test_it_is_ten_lines() -> None:
 
 def test_every_page_with_python_has_its_test() -> None:
     assert {page for page in pages() if code_blocks(page, "python")} == RUN_HERE
+
+
+# --- the tests of the page on testing ----------------------------------------------------------
+
+
+def test_the_tests_that_the_page_on_testing_shows_pass(tmp_path: Path) -> None:
+    for block in code_blocks(TESTING, "python"):
+        name = block.partition("\n")[0].removeprefix("# ")
+        (tmp_path / name).write_text(block)
+    ignore = "ignore:Using `httpx` with `starlette.testclient`"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-W", ignore, "-p", "no:randomly"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "6 passed" in done.stdout, done.stdout + done.stderr
 
 
 # --- "Steal a token yourself" ------------------------------------------------------------------
