@@ -176,6 +176,7 @@ class AuthService:
         persistent: bool = True,
         replaces: str | None = None,
         claims: Mapping[str, Any] | None = None,
+        auth_time: datetime | None = None,
         guard: Guard | None = None,
         events: Sequence[SecurityEvent] = (),
     ) -> TokenAnswer:
@@ -188,6 +189,7 @@ class AuthService:
             persistent: "Keep me signed in".
             replaces: A refresh token that came with the login: its family is ended (S-SES-1).
             claims: What every access token of the family carries besides ours.
+            auth_time: When they proved who they are; None: now.
             guard: Asked once the user's row is locked, whether the login still holds: a password
                 change or a disabling may have overtaken it (S-SES-3).
             events: What else the login tells, in the same transaction.
@@ -213,7 +215,7 @@ class AuthService:
                 created_at=now,
                 transport=transport,
                 persistent=persistent,
-                auth_time=now,
+                auth_time=auth_time or now,
                 claims=claims,
                 origin=visit.origin,
             )

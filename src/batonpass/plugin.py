@@ -31,17 +31,19 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from batonpass import models
-from batonpass.access_tokens import AccessTokens, Claims
+from batonpass.access_tokens import AccessTokenRefusedError, AccessTokens, Claims
 from batonpass.auth_service import AuthService, Visit
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
+    AccessTokenMissingError,
     BatonpassError,
     ConfigurationError,
     InvalidCredentialsError,
     StoreUnavailableError,
 )
 from batonpass.events import EventName
+from batonpass.former_tokens import FOREIGN_TYP, FormerClaims, FormerTokens
 from batonpass.http.answers import logged_out, refusal
 from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import (
@@ -85,7 +87,8 @@ class Batonpass(Generic[UserT]):
         service: What users do with their sessions, for code that is not a route.
         tables: Our tables, in the app's MetaData.
         claims: Dependency: the verified claims of the access token; costs no query.
-        user: Dependency: the signed-in user, as the app's own class.
+        user: Dependency: the signed-in user, as the app's own class. It also takes one of
+            `former_tokens`, as `optional_user` does and nothing else.
         optional_user: Dependency: the same, or None where nobody is signed in. A token that is over
             or wrong is refused all the same, so that the client refreshes.
     """
@@ -110,6 +113,7 @@ class Batonpass(Generic[UserT]):
         cors_origins: Iterable[str] = (),
         address_of: AddressOf = peer_address,
         origin_of: OriginOf = request_origin,
+        former_tokens: FormerTokens | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Add our tables to `metadata` and derive every key from `secret`; no I/O yet.
@@ -134,6 +138,7 @@ class Batonpass(Generic[UserT]):
             cors_origins: Other origins that may send credentials.
             address_of: Reads the client's address, where a proxy stands in front.
             origin_of: Reads the origin a request was sent to, likewise.
+            former_tokens: What the app gave out before: `auth.user` takes it until it is over.
             clock: What asks for the time.
 
         Raises:
@@ -178,6 +183,7 @@ class Batonpass(Generic[UserT]):
         )
         self._authenticate: Callable[..., Any] | None = None
         self._is_installed = False
+        self._former_tokens = former_tokens
         self.scheme = bearer_scheme(prefix)
         self.claims = VerifiedClaims(self.service, self.scheme)
         self.user = self._make_user_dependency()
@@ -209,6 +215,26 @@ class Batonpass(Generic[UserT]):
             A token answer with its cookies.
         """
         return await finish_login(self.edge, request, self.key_of_user(user), persistent)
+
+    async def exchange_former_token(self, request: Request) -> Response:
+        """Start a session for whoever the request's former token says they are.
+
+        For a route of the app's own, which its page calls once, before anything else: people who
+        logged in before the app moved in stay signed in. How long ago that was, `fresh` knows.
+
+        Returns:
+            A token answer with its cookies.
+
+        Raises:
+            AccessTokenMissingError: There is no token.
+            AccessTokenInvalidError: It is no former one, or over; one of ours opens no session.
+        """
+        token = bearer_token(request.scope)
+        if token is None:
+            raise AccessTokenMissingError
+        found, user = await self._former_user(token)
+        key = self.key_of_user(user)
+        return await finish_login(self.edge, request, key, True, auth_time=found.issued_at)  # noqa: FBT003 - persistent
 
     async def sign_out(self, request: Request) -> Response:
         """End the session that the request's access token belongs to.
@@ -426,7 +452,30 @@ class Batonpass(Generic[UserT]):
                 raise AccessTokenInvalidError
             return loaded
 
-        return user
+        async def user_or_former_user(
+            request: HTTPConnection, token: Annotated[str | None, Depends(self.scheme)]
+        ) -> UserT:
+            try:
+                found = await self.claims(request)
+            except AccessTokenRefusedError as error:
+                if token is None or error.problem != FOREIGN_TYP:
+                    raise
+                return (await self._former_user(token))[1]
+            return await user(found)
+
+        return user if self._former_tokens is None else user_or_former_user
+
+    async def _former_user(self, token: str) -> tuple[FormerClaims, UserT]:
+        former = self._former_tokens
+        if former is None:
+            raise AccessTokenInvalidError
+        found = former.verify(token, self.clock.now())
+        column = former.named_by
+        key = self.key_of(found.subject) if column is None else found.subject
+        user = await self.database.read(lambda connection: self._load(connection, key, column))
+        if user is None:
+            raise AccessTokenInvalidError
+        return found, user
 
     def _make_optional_user_dependency(self) -> Callable[..., Any]:
         async def optional_user(
@@ -434,17 +483,21 @@ class Batonpass(Generic[UserT]):
         ) -> UserT | None:
             if token is None:
                 return None
-            user: UserT = await self.user(await self.claims(request))
-            return user
+            if self._former_tokens is not None:
+                return cast("UserT", await self.user(request, token))
+            return cast("UserT", await self.user(await self.claims(request)))
 
         return optional_user
 
-    def _load(self, connection: Connection, key: object) -> UserT | None:
+    def _load(self, connection: Connection, key: object, column: Any = None) -> UserT | None:
+        """Load a user by the key, or by another column of theirs."""
+        named = (self._user_key if column is None else column) == key
         if isinstance(self._user, Table):
-            row = connection.execute(select(self._user).where(self._user_key == key)).first()
-            return cast("UserT | None", row)
+            return cast("UserT | None", connection.execute(select(self._user).where(named)).first())
         with Session(bind=connection, expire_on_commit=False) as session:
-            return session.get(self._user, key)
+            if column is None:
+                return session.get(self._user, key)
+            return session.scalars(select(self._user).where(named)).one_or_none()
 
 
 def _checked(given: object) -> tuple[bytes, ...]:

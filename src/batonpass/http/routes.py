@@ -6,6 +6,7 @@ through the edge, calls one method of the service, and renders what it answers.
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -267,6 +268,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
     *,
     guard: Guard | None = None,
     claims: Mapping[str, Any] | None = None,
+    auth_time: datetime | None = None,
     events: Sequence[SecurityEvent] = (),
 ) -> Response:
     """Start the session of a user who has proved who they are, and answer with its tokens."""
@@ -278,6 +280,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
         persistent=persistent,
         replaces=_cookie_or_none(edge, request),
         claims=claims,
+        auth_time=auth_time,
         guard=guard,
         events=events,
     )
