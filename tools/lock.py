@@ -34,6 +34,7 @@ def main() -> None:
         for target, *sources in (
             ("dev.txt", "pyproject.toml", "--extra=server", "--extra=dev"),
             ("node.txt", "requirements/node.in"),
+            ("oldest.txt", "requirements/oldest.in"),
             ("peers.txt", "requirements/peers.in"),
         ):
             output = f"--output-file={REQUIREMENTS / target}"

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from tools import chromium
+from tools import chromium, oldest
 from tools.runners import Outcome, Result, closing_line, conclude, line, run, timed
 from tools.steps import PYTHON, ROOT, StepError, explained
 
@@ -14,12 +14,28 @@ CORES = os.cpu_count() or 1
 WORKERS = min(CORES + 1, 4)
 # A Chromium has processes enough of its own, and some tests time what they see.
 BROWSERS = min(CORES, 2)
+# What an app meets of us, and all that wants SQLAlchemy 2.0.
+ON_THE_OLDEST = ("tests/test_plugin.py",)
+_OLD_WARNINGS = ("-W", "ignore::PendingDeprecationWarning")  # Starlette imports `multipart`
 
 
 def python() -> tuple[Outcome, str]:
     """Run the Python tests, on SQLite and a real PostgreSQL."""
     ended = run(
         str(PYTHON), "-m", "pytest", "-q", "-m", "not browser", *_spread(WORKERS), *_colour()
+    )
+    return _judged(ended.status), closing_line(ended.output)
+
+
+def oldest_versions() -> tuple[Outcome, str]:
+    """Run what an app meets once more: on the oldest FastAPI and SQLAlchemy, and with SQLModel."""
+    try:
+        oldest.install()
+    except StepError as error:
+        return Outcome.FAILED, str(error)
+    python = str(oldest.PYTHON)
+    ended = run(
+        python, "-m", "pytest", "-q", *_OLD_WARNINGS, *ON_THE_OLDEST, *_spread(WORKERS), *_colour()
     )
     return _judged(ended.status), closing_line(ended.output)
 
@@ -46,6 +62,7 @@ def browser() -> tuple[Outcome, str]:
 
 RUNNERS: dict[str, Callable[[], tuple[Outcome, str]]] = {
     "python": python,
+    "oldest": oldest_versions,
     "typescript": typescript,
     "browser": browser,
 }
