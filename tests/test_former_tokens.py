@@ -259,6 +259,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 ADA_ID = UUID("5a63a445-32ad-4a44-9ae9-b2c4bb6d6e01")
+EVE_ID = UUID("5a63a445-32ad-4a44-9ae9-b2c4bb6d6e02")
 
 
 class Base(DeclarativeBase):
@@ -271,6 +272,8 @@ class Account(Base):
     __tablename__ = "accounts"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(unique=True)
+    team: Mapped[str] = mapped_column(default="library")
+    is_active: Mapped[bool] = mapped_column(default=True)
 
 
 @asynccontextmanager
@@ -281,8 +284,15 @@ async def moved_in(url: str, **choices: Any) -> AsyncIterator[Site]:
     given = {"key": OLD_SECRET, "lifetime": LIFETIME, "issued_before": MOVE, **choices}
     former = FormerTokens(**given) if choices.get("key", "given") else None
     auth = Batonpass(
-        engine, Base.metadata, user=Account, secret=OUR_SECRET, former_tokens=former, clock=clock
+        engine,
+        Base.metadata,
+        user=Account,
+        secret=OUR_SECRET,
+        active=Account.is_active,
+        former_tokens=former,
+        clock=clock,
     )
+    auth.claims_for(lambda account: {"team": account.team})
     app = FastAPI()
 
     @app.get("/me")
@@ -297,6 +307,10 @@ async def moved_in(url: str, **choices: Any) -> AsyncIterator[Site]:
     async def claims(found: Annotated[Claims, Depends(auth.claims)]) -> str:
         return found.subject
 
+    @app.get("/team")
+    async def team(found: Annotated[Claims, Depends(auth.claims)]) -> object:
+        return found.extra["team"]
+
     @app.get("/fresh")
     async def fresh(found: Annotated[Claims, Depends(auth.fresh())]) -> str:
         return found.subject
@@ -309,6 +323,7 @@ async def moved_in(url: str, **choices: Any) -> AsyncIterator[Site]:
     Base.metadata.create_all(engine)
     with Session(engine) as db:
         db.add(Account(id=ADA_ID, email="ada@example.com"))
+        db.add(Account(id=EVE_ID, email="eve@example.com", is_active=False))
         db.commit()
     transport = httpx.ASGITransport(app)
     async with (
@@ -342,13 +357,20 @@ async def test_whoever_logged_in_before_the_move_is_who_they_were(site: Site) ->
 
 async def test_a_token_may_name_its_user_by_another_column(sqlite_url: str) -> None:
     async with moved_in(sqlite_url, named_by=Account.email) as site:
-        ada, eve = [
+        ada, eve, nobody = [
             await site.get("/me", signed(as_tutorials_do(email)))
-            for email in ("ada@example.com", "eve@example.com")
+            for email in ("ada@example.com", "eve@example.com", "nobody@example.com")
         ]
 
     assert ada.json() == "ada@example.com"
-    assert refusal(eve) == (401, "token_invalid")
+    assert refusal(eve) == refusal(nobody) == (401, "token_invalid")
+
+
+async def test_s_jwt_12_a_name_that_several_people_have_is_nobodys(sqlite_url: str) -> None:
+    async with moved_in(sqlite_url, named_by=Account.team) as site:
+        assert refusal(await site.get("/me", signed(as_tutorials_do("library")))) == (
+            401, "token_invalid",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/claims", "/fresh", "/auth/sessions", "/auth/events"])
@@ -359,6 +381,7 @@ async def test_s_jwt_12_it_says_who_somebody_is_and_nothing_more(site: Site, pat
 @pytest.mark.parametrize("token", [
     pytest.param(signed(as_tutorials_do(str(ADA_ID), at=AFTER)), id="issued after the move"),
     pytest.param(signed(as_tutorials_do(str(ADA_ID)), {"typ": "at+jwt"}), id="as one of ours"),
+    pytest.param(signed(as_tutorials_do(str(EVE_ID))), id="of somebody who was made inactive"),
     pytest.param(signed(as_tutorials_do("no UUID")), id="of nobody that there could be"),
     pytest.param(signed(as_tutorials_do(str(UUID(int=1)))), id="of somebody who has gone"),
     pytest.param(by_hand('{"alg":"none"}', as_tutorials_do(str(ADA_ID))), id="alg none"),
@@ -385,11 +408,11 @@ async def test_an_exchange_keeps_somebody_signed_in_beyond_the_tokens_life(site:
     site.clock.advance(LIFETIME)
     renewed = await site.client.post("/auth/refresh")
 
-    me = await site.get("/me", renewed.json()["access_token"])
+    me, team = [await site.get(path, renewed.json()["access_token"]) for path in ("/me", "/team")]
 
     assert exchanged.status_code == 200
     assert PLAIN_REFRESH_TOKEN in site.client.cookies
-    assert me.json() == "ada@example.com"
+    assert (me.json(), team.json()) == ("ada@example.com", "library")
 
 
 async def test_s_jwt_12_an_exchange_is_no_fresh_login(site: Site) -> None:

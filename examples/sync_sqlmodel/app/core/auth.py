@@ -11,6 +11,7 @@ auth = Batonpass(
     engine,
     SQLModel.metadata,
     user=User,
+    active=User.is_active,
     secret=settings.SECRET_KEY,
     prefix=f"{settings.API_V1_STR}/auth",
     table_prefix="auth_",
