@@ -520,6 +520,12 @@ async def test_handlers_are_told_after_the_commit_and_harm_nobody(
             asyncio.get_running_loop()
         told.append((event.name, event.user_id))
 
+    class Mailer:
+        async def __call__(self, event: SecurityEvent) -> None:
+            told.append(("object", event.user_id))
+
+    auth.on("session_created")(Mailer())
+
     @auth.on("session_created")
     def broken(_event: SecurityEvent) -> None:
         raise LookupError("not at home")
@@ -533,7 +539,12 @@ async def test_handlers_are_told_after_the_commit_and_harm_nobody(
 
     assert login.status_code == 200
     assert sorted(told, key=str) == sorted(
-        [("async", house.key), ("session_created", house.key), ("session_logout", house.key)],
+        [
+            ("async", house.key),
+            ("object", house.key),
+            ("session_created", house.key),
+            ("session_logout", house.key),
+        ],
         key=str,
     )
     assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == [

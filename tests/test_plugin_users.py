@@ -27,6 +27,9 @@ from tests.test_plugin import ADA, DRIVERS, PASSWORD, SECRET, bearer, log_in, se
 ADA_ID, ROOT_ID = 7, 1
 
 
+ON_SQLITE = pytest.mark.parametrize("any_engine", ["sqlite"], indirect=True)  # no SQL of its own
+
+
 @dataclass
 class House:
     """An app's models and engine; Ada, who is active and an editor, and Root."""
@@ -251,6 +254,7 @@ async def test_claims_are_updated_for_a_user_as_well_as_for_their_key(house: Hou
     assert ended == 1
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("claims", [
     pytest.param({"sub": "1"},                    id="a claim of ours"),
     pytest.param({"act": {"sub": "1"}},           id="who acts"),
@@ -274,6 +278,7 @@ async def test_claims_that_no_token_may_carry_fail_the_login_and_start_nothing(
     assert await auth.service.list_sessions(ADA_ID) == []
 
 
+@ON_SQLITE
 async def test_an_async_claims_for_is_a_sentence(house: House) -> None:
     async def claims(_: object) -> dict[str, Any]:
         return {}
@@ -282,6 +287,7 @@ async def test_an_async_claims_for_is_a_sentence(house: House) -> None:
         house.plug().claims_for(claims)  # type: ignore[type-var]  # which is the mistake
 
 
+@ON_SQLITE
 async def test_claims_cannot_be_updated_where_nobody_says_them(house: House) -> None:
     with pytest.raises(ConfigurationError, match="claims_for"):
         await house.plug().update_claims(ADA_ID)
@@ -471,6 +477,7 @@ async def test_a_savepoint_tells_nobody_before_the_whole_is_committed(house: Hou
 # --- where our routes stand ---------------------------------------------------------------------
 
 
+@ON_SQLITE
 async def test_install_may_say_where_our_routes_stand(house: House) -> None:
     auth = house.plug()
     app = an_app(auth)
@@ -488,6 +495,7 @@ async def test_install_may_say_where_our_routes_stand(house: House) -> None:
     assert flows["password"]["tokenUrl"] == "api/session/token"
 
 
+@ON_SQLITE
 async def test_install_wants_a_path(house: House) -> None:
     with pytest.raises(ConfigurationError, match="prefix"):
         house.plug().install(FastAPI(), prefix="session/")

@@ -65,6 +65,8 @@ async def _call(handler: Handler, event: SecurityEvent) -> None:
         if inspect.iscoroutinefunction(handler):
             await handler(event)
         else:
-            await asyncio.to_thread(handler, event)
+            said = await asyncio.to_thread(handler, event)
+            if inspect.isawaitable(said):  # an object that is called like an async function
+                await said
     except Exception:  # committed: whoever only listens cannot undo it
         logger.exception("event_handler_failed", extra={"event": event.name.value})
