@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -291,15 +291,11 @@ def rows(app: App, connection: Connection) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-@pytest.mark.parametrize("with_lifespan", [True, False])
-def test_what_a_test_did_is_rolled_back(sync_app: App, with_lifespan: bool) -> None:
+def test_what_a_test_did_is_rolled_back(sync_app: App) -> None:
     app = sync_app
     assert isinstance(app.engine, Engine)
 
-    with rolled_back(app.auth) as connection, ExitStack() as lifespan:
-        client = TestClient(app.app)
-        if with_lifespan:
-            lifespan.enter_context(client)
+    with rolled_back(app.auth) as connection, TestClient(app.app) as client:
         with Session(connection, join_transaction_mode="create_savepoint") as db:
             ada = app.account(email=ADA)
             db.add(ada)
@@ -361,6 +357,35 @@ def test_what_the_app_rolls_back_is_its_own(sync_app: App) -> None:
             db.rollback()
 
         assert client.get("/me").json() == ADA
+
+
+def test_a_sign_up_in_one_commit_is_rolled_back_too(sync_app: App) -> None:
+    """The app's session is the test's, and Batonpass writes in its transaction."""
+    app = sync_app
+    client = TestClient(app.app)
+
+    def get_db() -> Session:
+        raise AssertionError("the test has another one")
+
+    @app.app.post("/sign-up")
+    async def sign_up(request: Request, db: Annotated[Session, Depends(get_db)]) -> Response:
+        ada = app.account(email=ADA)
+        db.add(ada)
+        answer = await app.auth.sign_in(ada, request, session=db)
+        db.commit()
+        return answer
+
+    with rolled_back(app.auth) as connection:
+        with Session(connection, join_transaction_mode="create_savepoint") as db:
+            app.app.dependency_overrides[get_db] = lambda: db
+            token = client.post("/sign-up").json()["access_token"]
+            me = client.get("/me", headers={"Authorization": f"Bearer {token}"})
+        inside = rows(app, connection)
+
+    assert me.json() == ADA
+    assert inside["accounts"] == inside["refresh_tokens"] == 1
+    with connection.engine.connect() as other:
+        assert rows(app, other) == {}
 
 
 async def test_the_heart_stands_still_on_a_connection_that_a_test_may_be_using(app: App) -> None:
