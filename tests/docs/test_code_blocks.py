@@ -36,8 +36,11 @@ PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
 # Pages whose Python stands alone or is run by a test here; another must be given its test.
-TESTING = DOCS / "how-to" / "testing.md"
-RUN_HERE = {README, TESTING}
+RUN_HERE = {
+    README,
+    DOCS / "how-to" / "former-tokens.md",  # in test_former_tokens_page.py
+    DOCS / "how-to" / "testing.md",  # in test_testing_page.py
+}
 
 
 @asynccontextmanager
@@ -121,26 +124,6 @@ def test_it_is_ten_lines() -> None:
 
 def test_every_page_with_python_has_its_test() -> None:
     assert {page for page in pages() if code_blocks(page, "python")} == RUN_HERE
-
-
-# --- the tests of the page on testing ----------------------------------------------------------
-
-
-def test_the_tests_that_the_page_on_testing_shows_pass(tmp_path: Path) -> None:
-    for block in code_blocks(TESTING, "python"):
-        name = block.partition("\n")[0].removeprefix("# ")
-        (tmp_path / name).write_text(block)
-    ignore = "ignore:Using `httpx` with `starlette.testclient`"
-
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-W", ignore, "-p", "no:randomly"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert "6 passed" in done.stdout, done.stdout + done.stderr
 
 
 # --- "Steal a token yourself" ------------------------------------------------------------------
