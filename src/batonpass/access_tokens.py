@@ -37,7 +37,7 @@ _TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 §4
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # These change how the rest is to be read (RFC 7515 §4.1.11, RFC 7797, RFC 7516); jku, jwk, x5u and
 # x5c only offer a key, and nobody looks.
-_REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
+REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
 _OUR_CLAIMS = frozenset({
     "iss", "aud", "client_id", "sub", "iat", "exp", "nbf", "jti", "sid", "gen", "auth_time",
 })  # fmt: skip
@@ -142,7 +142,7 @@ class AccessTokenReader:
         Raises:
             AccessTokenRefusedError: Anything is wrong with it; `problem` says what.
         """
-        header, payload, message, signature = _take_apart(token)
+        header, payload, message, signature = take_apart(token)
         key = self._find_key(header, now, expired_by)
         if not key.verify(message, signature):
             _refuse("bad_signature")
@@ -154,7 +154,7 @@ class AccessTokenReader:
     def _find_key(
         self, header: Mapping[str, object], now: datetime, expired_by: timedelta
     ) -> VerifyingKey:
-        if not _REFUSED_HEADERS.isdisjoint(header):
+        if not REFUSED_HEADERS.isdisjoint(header):
             _refuse("unsupported_header")
         typ = header.get("typ")
         if not isinstance(typ, str) or typ.lower() not in _TYPES:
@@ -293,8 +293,12 @@ def _check_names(extra: Mapping[str, object]) -> None:
 # --- its shape: before any signature -----------------------------------------------------------
 
 
-def _take_apart(token: str) -> tuple[dict[str, object], dict[str, object], bytes, bytes]:
-    """Return header, claims, the bytes that were signed, and their signature."""
+def take_apart(token: str) -> tuple[dict[str, object], dict[str, object], bytes, bytes]:
+    """Return header, claims, the bytes that were signed, and their signature: nothing is believed.
+
+    Raises:
+        AccessTokenRefusedError: It has no shape that every reader would read alike.
+    """
     if len(token) > MAX_TOKEN_LENGTH:
         _refuse("too_long")
     parts = token.split(".")

@@ -33,11 +33,12 @@ from starlette.responses import Response
 from typing_extensions import TypeVar  # with a default: typing's from Python 3.13 on
 
 from batonpass import models
-from batonpass.access_tokens import AccessTokens, Claims
+from batonpass.access_tokens import AccessTokenRefusedError, AccessTokens, Claims
 from batonpass.auth_service import AuthService, ClaimsOf, Visit
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
+    AccessTokenMissingError,
     BatonpassError,
     ConfigurationError,
     InvalidCredentialsError,
@@ -46,6 +47,7 @@ from batonpass.errors import (
 )
 from batonpass.events import EventName
 from batonpass.family import Ending
+from batonpass.former_tokens import FOREIGN_TYP, FormerClaims, FormerTokens
 from batonpass.http.answers import answer_refusal, logged_out
 from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import (
@@ -95,7 +97,8 @@ class Batonpass(Generic[UserT]):
         service: What users do with their sessions, for code that is not a route.
         tables: Our tables, in the app's MetaData.
         claims: Dependency: the verified claims of the access token; costs no query.
-        user: Dependency: the signed-in user, as the app's own class.
+        user: Dependency: the signed-in user, as the app's own class. It also takes one of
+            `former_tokens`, as `optional_user` does and nothing else.
         optional_user: Dependency: the same, or None where nobody is signed in. A token that is over
             or wrong is refused all the same, so that the client refreshes.
     """
@@ -122,6 +125,7 @@ class Batonpass(Generic[UserT]):
         cors_origins: Iterable[str] = (),
         address_of: AddressOf = peer_address,
         origin_of: OriginOf = request_origin,
+        former_tokens: FormerTokens | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Add our tables to `metadata` and derive every key from `secret`; no I/O yet.
@@ -151,6 +155,7 @@ class Batonpass(Generic[UserT]):
             cors_origins: Other origins that may send credentials.
             address_of: Reads the client's address, where a proxy stands in front.
             origin_of: Reads the origin a request was sent to, likewise.
+            former_tokens: What the app gave out before: `auth.user` takes it until it is over.
             clock: What asks for the time.
 
         Raises:
@@ -204,6 +209,7 @@ class Batonpass(Generic[UserT]):
         self._claims_for: ClaimsFor | None = None
         self._is_installed = False
         self._is_running = False
+        self._former_tokens = former_tokens
         self.scheme = bearer_scheme(prefix, name)
         self.claims = VerifiedClaims(self.service.check_access_token, self.scheme)
         self.user: Callable[..., Awaitable[UserT]] = self._make_user_dependency()
@@ -328,6 +334,33 @@ class Batonpass(Generic[UserT]):
             claims_of=self._claims_of(key),
             actor=actor if actor is None or isinstance(actor, str) else str(self._key(actor)),
             within=within,
+        )
+
+    async def exchange_former_token(self, request: Request) -> Response:
+        """Start a session for whoever the request's former token says they are.
+
+        For a route of the app's own, which its page calls once, before anything else: people who
+        logged in before the app moved in stay signed in. How long ago that was, `fresh` knows.
+
+        Returns:
+            A token answer with its cookies.
+
+        Raises:
+            AccessTokenMissingError: There is no token.
+            AccessTokenInvalidError: It is no former one, or over; one of ours opens no session.
+        """
+        token = bearer_token(request.scope)
+        if token is None:
+            raise AccessTokenMissingError
+        found, user = await self._former_user(token)
+        key = self.key_of_user(user)
+        return await finish_login(
+            self.edge,
+            request,
+            key,
+            True,  # noqa: FBT003 - persistent, as what it takes the place of
+            claims_of=self._claims_of(key),
+            auth_time=found.issued_at,
         )
 
     async def sign_out(self, request: Request) -> Response:
@@ -518,6 +551,8 @@ class Batonpass(Generic[UserT]):
 
         And, where their time has come, read which signing keys count.
         """
+        if self.database.is_lent_a_connection:  # a test's, which it may be using at this moment
+            return
         try:
             await self.service.revocations.poll()
             if self.service.signing_keys.is_due():
@@ -580,7 +615,42 @@ class Batonpass(Generic[UserT]):
                 raise SessionRevokedError(reason=Ending.USER_DISABLED.value)
             return loaded
 
-        return user
+        async def user_or_former_user(
+            request: HTTPConnection, token: Annotated[str | None, Depends(self.scheme)]
+        ) -> UserT:
+            try:
+                found = await self.claims(request)
+            except AccessTokenRefusedError as error:
+                if token is None or error.problem != FOREIGN_TYP:
+                    raise
+                return (await self._former_user(token))[1]
+            return await user(found)
+
+        return user if self._former_tokens is None else user_or_former_user
+
+    async def _former_user(self, token: str) -> tuple[FormerClaims, UserT]:
+        former = self._former_tokens
+        if former is None:
+            raise AccessTokenInvalidError
+        found = former.verify(token, self.clock.now())
+
+        def work(connection: Connection) -> UserT | None:
+            key = self._key_named(connection, found.subject, former.named_by)
+            if key is None or not self._may_be_here(connection, key):
+                return None
+            return self._load(connection, key)
+
+        user = await self.database.read(work)
+        if user is None:
+            raise AccessTokenInvalidError
+        return found, user
+
+    def _key_named(self, connection: Connection, subject: str, column: Any) -> object | None:
+        """Find the key of the one user whom a column names so; None: there is none, or several."""
+        if column is None:
+            return self.key_of(subject)
+        keys = connection.execute(select(self._user_key).where(column == subject)).scalars().all()
+        return keys[0] if len(keys) == 1 else None
 
     def _make_optional_user_dependency(self) -> Callable[..., Awaitable[UserT | None]]:
         async def optional_user(
@@ -588,6 +658,8 @@ class Batonpass(Generic[UserT]):
         ) -> UserT | None:
             if token is None:
                 return None
+            if self._former_tokens is not None:
+                return await self.user(request, token)
             return await self.user(await self.claims(request))
 
         return optional_user

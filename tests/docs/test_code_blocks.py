@@ -35,8 +35,14 @@ SECRET = "6f1d8e90b3a75c24d1e8f7a6059b3c42e7d60a91f58c2b34d0e96a7f1b83c5d2"
 PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
-# Pages whose Python is run by a test here or beside it; another must be given its test.
-RUN_HERE = {README, DOCS / "how-to" / "several-services.md"}
+# Pages whose Python stands alone or is run by a test here or beside it; another must be given its
+# test.
+RUN_HERE = {
+    README,
+    DOCS / "how-to" / "former-tokens.md",  # in test_former_tokens_page.py
+    DOCS / "how-to" / "several-services.md",  # in test_several_services.py
+    DOCS / "how-to" / "testing.md",  # in test_testing_page.py
+}
 
 
 @asynccontextmanager

@@ -53,7 +53,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached: set[Path] = set()
-    ahead = [ROOT / "README.md"]
+    ahead = [ROOT / "README.md", DOCS / "README.md"]  # the second is what its folder shows
     while ahead:
         page = ahead.pop()
         if page in reached:
@@ -66,7 +66,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
             elif there.suffix == ".md" and there.exists():
                 ahead.append(there)
 
-    assert set(DOCS.rglob("*.md")) <= reached | {DOCS / "README.md"}
+    assert set(DOCS.rglob("*.md")) <= reached
 
 
 def test_every_section_and_term_that_code_refers_to_exists() -> None:

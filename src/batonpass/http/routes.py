@@ -6,6 +6,7 @@ through the edge, calls one method of the service, and renders what it answers.
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -304,6 +305,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
     guard: Guard | None = None,
     claims_of: ClaimsOf | None = None,
     actor: str | None = None,
+    auth_time: datetime | None = None,
     within: CallersTransaction | None = None,
     events: Sequence[SecurityEvent] = (),
 ) -> Response:
@@ -317,6 +319,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
         replaces=_cookie_or_none(edge, request),
         claims_of=claims_of,
         actor=actor,
+        auth_time=auth_time,
         guard=guard,
         events=events,
         within=within,
