@@ -284,7 +284,7 @@ async def test_an_async_claims_for_is_a_sentence(house: House) -> None:
         return {}
 
     with pytest.raises(ConfigurationError, match="async"):
-        house.plug().claims_for(claims)  # type: ignore[type-var]  # which is the mistake
+        house.plug().claims_for(claims)  # type: ignore[arg-type]  # which is the mistake
 
 
 @ON_SQLITE

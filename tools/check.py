@@ -13,6 +13,8 @@ CHECKS = {
     "mypy": ("mypy",),
     "layers": ("lint-imports", "--no-logo"),
 }
+# Users' code alone: ours is mypy's, and an app may have either.
+PYRIGHT = (str(ROOT / "node_modules" / ".bin" / "pyright"), "--project", "tests/typing")
 
 
 def main() -> int:
@@ -26,6 +28,7 @@ def main() -> int:
     for name, (program, *arguments) in CHECKS.items():
         note(timed(name, partial(_checked, str(VENV / "bin" / program), *arguments)))
     if (ROOT / "package.json").exists():
+        note(timed("pyright", partial(_checked, *PYRIGHT)))
         note(timed("typescript", partial(_checked, "npm", "run", "--silent", "check")))
     note(timed("site", _built_site))
     note(timed("audit", audit.audit))

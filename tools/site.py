@@ -41,6 +41,7 @@ NAVIGATION = {
     "Start": ["index.md", "tutorial.md", "coming-from.md", "project/readme.md"],
     "How to": [
         "how-to/existing-app.md",
+        "how-to/former-tokens.md",
         "how-to/sqlmodel.md",
         "how-to/fastapi-users.md",
         "how-to/roles-and-claims.md",
@@ -81,6 +82,7 @@ TITLES = {
     "tutorial.md": "Tutorial",
     "project/readme.md": "In one page",
     "how-to/existing-app.md": "An app that exists",
+    "how-to/former-tokens.md": "Tokens from before",
     "how-to/sqlmodel.md": "SQLModel",
     "how-to/fastapi-users.md": "fastapi-users",
     "how-to/native-apps.md": "Native apps",

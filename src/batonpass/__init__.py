@@ -5,6 +5,7 @@ from batonpass.auth_service import AuthService, TokenAnswer, Visit
 from batonpass.clock import Clock
 from batonpass.errors import BatonpassError
 from batonpass.events import EventName, SecurityEvent
+from batonpass.former_tokens import FormerTokens
 from batonpass.http.routes import Login
 from batonpass.plugin import Batonpass
 from batonpass.policy import (
@@ -22,6 +23,7 @@ __all__ = [
     "Claims",
     "Clock",
     "EventName",
+    "FormerTokens",
     "Login",
     "Policy",
     "SecurityEvent",

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 from uuid import UUID
 
 from batonpass.errors import AccessTokenInvalidError
@@ -37,7 +37,7 @@ _TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 §4
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # These change how the rest is to be read (RFC 7515 §4.1.11, RFC 7797, RFC 7516); jku, jwk, x5u and
 # x5c only offer a key, and nobody looks.
-_REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
+REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
 _OUR_CLAIMS = frozenset({
     "iss", "aud", "client_id", "sub", "iat", "exp", "nbf", "jti", "sid", "gen", "auth_time",
 })  # fmt: skip
@@ -89,7 +89,96 @@ class Claims:
         return actor_in(self.extra)
 
 
-class AccessTokens:
+class VerifyingKey(Protocol):
+    """A key that a token can be verified with: ours, or one of an issuer's JWK set."""
+
+    @property
+    def algorithm(self) -> str:
+        """The only one it verifies with."""
+        ...
+
+    def verify(self, message: bytes, signature: bytes, /) -> bool:
+        """Whether this key made the signature over exactly this message."""
+        ...
+
+
+class KnownKeys(Protocol):
+    """The keys of one issuer, by their ids."""
+
+    @property
+    def declarations(self) -> int:
+        """How often what counts has changed."""
+        ...
+
+    def find(self, kid: str, now: datetime, *, ended_by: timedelta = ...) -> VerifyingKey | None:
+        """Look a key up, in memory alone; as `KeyRing.find` does."""
+        ...
+
+
+class AccessTokenReader:
+    """Reads the access tokens of one issuer for one audience."""
+
+    def __init__(self, keys: KnownKeys, issuer: str, audience: str) -> None:
+        """Believe what these keys signed.
+
+        Args:
+            keys: The issuer's; whoever declares others to it changes what is believed here.
+            issuer: What `iss` must be.
+            audience: What must stand in `aud`.
+        """
+        self.keys = keys
+        self.issuer = issuer
+        self.audience = audience
+
+    def verify(self, token: str, now: datetime, *, expired_by: timedelta = _NOTHING) -> Claims:
+        """Check everything about an access token but whether its session still lives.
+
+        Args:
+            token: What the Authorization header carried.
+            now: The time to judge it by.
+            expired_by: How long past `exp` it is still believed: a logout takes an old one, also
+                one whose key was retired since; never one whose key was withdrawn.
+
+        Raises:
+            AccessTokenRefusedError: Anything is wrong with it; `problem` says what.
+        """
+        header, payload, message, signature = take_apart(token)
+        key = self._find_key(header, now, expired_by)
+        if not key.verify(message, signature):
+            _refuse("bad_signature")
+        self._check_issuer(payload)
+        claims = _read_claims(payload)
+        _check_times(payload, claims, now, expired_by)
+        return claims
+
+    def _find_key(
+        self, header: Mapping[str, object], now: datetime, expired_by: timedelta
+    ) -> VerifyingKey:
+        if not REFUSED_HEADERS.isdisjoint(header):
+            _refuse("unsupported_header")
+        typ = header.get("typ")
+        if not isinstance(typ, str) or typ.lower() not in _TYPES:
+            _refuse("wrong_typ")
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not _KID.fullmatch(kid):
+            _refuse("malformed_kid")
+        key = self.keys.find(kid, now, ended_by=expired_by)
+        if key is None:
+            _refuse("unknown_kid")
+        if header.get("alg") != key.algorithm:
+            _refuse("wrong_alg")
+        return key
+
+    def _check_issuer(self, payload: Mapping[str, object]) -> None:
+        if payload.get("iss") != self.issuer:
+            _refuse("claim_iss")
+        audience = payload.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if self.audience not in audiences or not all(isinstance(one, str) for one in audiences):
+            _refuse("claim_aud")
+
+
+class AccessTokens(AccessTokenReader):
     """Writes and reads the access tokens of one issuer for one audience."""
 
     def __init__(self, ring: KeyRing, issuer: str, audience: str) -> None:
@@ -101,9 +190,8 @@ class AccessTokens:
             audience: `aud`, and `client_id` as well (RFC 9068 §2.2 wants one): the app that our
                 tokens are for logs its own users in.
         """
+        super().__init__(ring, issuer, audience)
         self.ring = ring
-        self._issuer = issuer
-        self._audience = audience
         same = {"iss": issuer, "aud": audience, "client_id": audience}
         self._same_claims = _write_json(same)[:-1]
         self._headers: dict[str, bytes] = {}
@@ -151,59 +239,12 @@ class AccessTokens:
             raise ValueError(msg)
         return token
 
-    def verify(self, token: str, now: datetime, *, expired_by: timedelta = _NOTHING) -> Claims:
-        """Check everything about an access token but whether its session still lives.
-
-        Args:
-            token: What the Authorization header carried.
-            now: The time to judge it by.
-            expired_by: How long past `exp` it is still believed: a logout takes an old one, also
-                one whose key was retired since; never one whose key was withdrawn.
-
-        Raises:
-            AccessTokenRefusedError: Anything is wrong with it; `problem` says what.
-        """
-        header, payload, message, signature = _take_apart(token)
-        key = self._find_key(header, now, expired_by)
-        if not key.verify(message, signature):
-            _refuse("bad_signature")
-        self._check_issuer(payload)
-        claims = _read_claims(payload)
-        _check_times(payload, claims, now, expired_by)
-        return claims
-
     def _header(self, key: SigningKey) -> bytes:
         header = self._headers.get(key.kid)
         if header is None:
             text = _write_json({"typ": "at+jwt", "alg": key.algorithm, "kid": key.kid})
             header = self._headers[key.kid] = _encode(text.encode()) + b"."
         return header
-
-    def _find_key(
-        self, header: Mapping[str, object], now: datetime, expired_by: timedelta
-    ) -> SigningKey:
-        if not _REFUSED_HEADERS.isdisjoint(header):
-            _refuse("unsupported_header")
-        typ = header.get("typ")
-        if not isinstance(typ, str) or typ.lower() not in _TYPES:
-            _refuse("wrong_typ")
-        kid = header.get("kid")
-        if not isinstance(kid, str) or not _KID.fullmatch(kid):
-            _refuse("malformed_kid")
-        key = self.ring.find(kid, now, ended_by=expired_by)
-        if key is None:
-            _refuse("unknown_kid")
-        if header.get("alg") != key.algorithm:
-            _refuse("wrong_alg")
-        return key
-
-    def _check_issuer(self, payload: Mapping[str, object]) -> None:
-        if payload.get("iss") != self._issuer:
-            _refuse("claim_iss")
-        audience = payload.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if self._audience not in audiences or not all(isinstance(one, str) for one in audiences):
-            _refuse("claim_aud")
 
 
 def check_extra(extra: Mapping[str, object] | None) -> None:
@@ -252,8 +293,12 @@ def _check_names(extra: Mapping[str, object]) -> None:
 # --- its shape: before any signature -----------------------------------------------------------
 
 
-def _take_apart(token: str) -> tuple[dict[str, object], dict[str, object], bytes, bytes]:
-    """Return header, claims, the bytes that were signed, and their signature."""
+def take_apart(token: str) -> tuple[dict[str, object], dict[str, object], bytes, bytes]:
+    """Return header, claims, the bytes that were signed, and their signature: nothing is believed.
+
+    Raises:
+        AccessTokenRefusedError: It has no shape that every reader would read alike.
+    """
     if len(token) > MAX_TOKEN_LENGTH:
         _refuse("too_long")
     parts = token.split(".")

@@ -180,6 +180,7 @@ class AuthService:
         replaces: str | None = None,
         claims_of: ClaimsOf | None = None,
         actor: str | None = None,
+        auth_time: datetime | None = None,
         guard: Guard | None = None,
         events: Sequence[SecurityEvent] = (),
         within: CallersTransaction | None = None,
@@ -196,6 +197,7 @@ class AuthService:
                 the user's row is locked.
             actor: Who acts in the user's name, as claim `act`; then the family lasts for ACTS_FOR
                 at most, and ends no other.
+            auth_time: When they proved who they are; None: now.
             guard: Asked once the user's row is locked, whether the login still holds: a password
                 change or a disabling may have overtaken it (S-SES-3).
             events: What else the login tells, in the same transaction.
@@ -228,7 +230,7 @@ class AuthService:
                 created_at=now,
                 transport=transport,
                 persistent=persistent,
-                auth_time=now,
+                auth_time=auth_time or now,
                 claims=claims,
                 origin=visit.origin,
             )

@@ -20,22 +20,15 @@ from enum import StrEnum, auto
 from itertools import pairwise
 from typing import Final, Literal, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    ECDSA,
-    SECP256R1,
-    derive_private_key,
-)
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from batonpass.errors import ConfigurationError
+from batonpass.jwks import ECDSA_SHA256, P256_BYTES, Verify, eddsa, es256
 
 Algorithm = Literal["ES256", "EdDSA", "HS256"]
 VerifyingKey = ECKey | OKPKey | OctKey
@@ -74,8 +67,6 @@ _PUBLISHED: Final = frozenset({
 # FIPS 186-5 A.2.1: 64 bits more than the order, so that the remainder is as good as uniform
 _P256_SEED_BYTES = 48
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_P256_BYTES = 32
-_ECDSA_SHA256 = ECDSA(SHA256())
 
 
 def parse_secrets(text: str) -> tuple[bytes, ...]:
@@ -113,6 +104,21 @@ def derive(secret: bytes, use: str, length: int = KEY_BYTES) -> bytes:
     """
     info = f"batonpass/{use}/1".encode()
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
+
+
+def secrets_of(name: str, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the secrets of one of several Batonpass that share SECRET_KEY.
+
+    All its keys are its own then: no token of customers is anything to staff, whatever their
+    audiences are called.
+
+    Args:
+        name: What tells it from the others; "": the only one, or the first.
+        secrets: SECRET_KEY's.
+    """
+    if not name:
+        return tuple(secrets)
+    return tuple(derive(secret, f"of/{name}") for secret in secrets)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -534,7 +540,7 @@ class _Parts:
     kid: str
     verifying_key: VerifyingKey
     sign: Callable[[bytes], bytes]
-    verify: Callable[[bytes, bytes], bool]
+    verify: Verify
 
 
 def _es256(secret: bytes, name: str) -> _Parts:
@@ -542,38 +548,19 @@ def _es256(secret: bytes, name: str) -> _Parts:
     private = derive_private_key(seed % (_P256_ORDER - 1) + 1, SECP256R1())
 
     def sign(message: bytes) -> bytes:
-        r, s = decode_dss_signature(private.sign(message, _ECDSA_SHA256))
-        return r.to_bytes(_P256_BYTES) + s.to_bytes(_P256_BYTES)
+        r, s = decode_dss_signature(private.sign(message, ECDSA_SHA256))
+        return r.to_bytes(P256_BYTES) + s.to_bytes(P256_BYTES)
 
     public = private.public_key()
-
-    def verify(message: bytes, signature: bytes) -> bool:
-        if len(signature) != 2 * _P256_BYTES:
-            return False
-        r, s = int.from_bytes(signature[:_P256_BYTES]), int.from_bytes(signature[_P256_BYTES:])
-        try:
-            public.verify(encode_dss_signature(r, s), message, _ECDSA_SHA256)
-        except InvalidSignature:
-            return False
-        return True
-
     key = ECKey.import_key(public)
-    return _Parts(key.thumbprint(), key, sign, verify)
+    return _Parts(key.thumbprint(), key, sign, es256(public))
 
 
 def _eddsa(secret: bytes, name: str) -> _Parts:
     private = Ed25519PrivateKey.from_private_bytes(derive(secret, f"sign/{name}"))
     public = private.public_key()
-
-    def verify(message: bytes, signature: bytes) -> bool:
-        try:
-            public.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
-
     key = OKPKey.import_key(public)
-    return _Parts(key.thumbprint(), key, private.sign, verify)
+    return _Parts(key.thumbprint(), key, private.sign, eddsa(public))
 
 
 def _hs256(secret: bytes, name: str) -> _Parts:

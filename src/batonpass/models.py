@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from batonpass.user_keys import stock_type
+
 FILLFACTOR = 90  # leaves room on the page, so that a rotation is a HOT update: no index is touched
 _TIME = DateTime(timezone=True)
 
@@ -176,17 +178,18 @@ def define(
         mapped = type(columns.__name__, (columns, Base), namespace)
         return cast("Table", mapped.__table__)  # type: ignore[attr-defined]  # mapped just above
 
+    user_id = stock_type(user_key.type)
     tables = Tables(
         refresh_tokens=table(
             RefreshToken,
             "refresh_tokens",
             user_id=mapped_column(
-                user_key.type, ForeignKey(user_key, ondelete="CASCADE"), index=True, nullable=False
+                user_id, ForeignKey(user_key, ondelete="CASCADE"), index=True, nullable=False
             ),
         ),
         revocations=table(Revocation, "revocations"),
         security_events=table(
-            StoredEvent, "security_events", user_id=mapped_column(user_key.type, index=True)
+            StoredEvent, "security_events", user_id=mapped_column(user_id, index=True)
         ),
         signing_keys=table(StoredSigningKey, "signing_keys"),
         meta=table(Meta, "meta"),

@@ -14,11 +14,11 @@ import contextlib
 import inspect
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Generic, Literal, ParamSpec, cast, get_type_hints, overload
 
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy import Connection, Engine, MetaData, Row, Table, select
@@ -30,13 +30,15 @@ from sqlalchemy.orm import InstanceState, Mapper, Session
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from typing_extensions import TypeVar  # with a default: typing's from Python 3.13 on
 
 from batonpass import models
-from batonpass.access_tokens import AccessTokens, Claims
+from batonpass.access_tokens import AccessTokenRefusedError, AccessTokens, Claims
 from batonpass.auth_service import AuthService, ClaimsOf, Visit
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
+    AccessTokenMissingError,
     BatonpassError,
     ConfigurationError,
     InvalidCredentialsError,
@@ -45,7 +47,8 @@ from batonpass.errors import (
 )
 from batonpass.events import EventName
 from batonpass.family import Ending
-from batonpass.http.answers import logged_out, refusal
+from batonpass.former_tokens import FOREIGN_TYP, FormerClaims, FormerTokens
+from batonpass.http.answers import answer_refusal, logged_out
 from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import (
     FRESH_FOR,
@@ -65,7 +68,8 @@ from batonpass.http.routes import (
     log_in_with,
     login_form,
 )
-from batonpass.keys import MIN_SECRET_BYTES, Algorithm, KeyRing, Keys, parse_secrets
+from batonpass.instances import check_name, claim_name, join
+from batonpass.keys import MIN_SECRET_BYTES, Algorithm, KeyRing, Keys, parse_secrets, secrets_of
 from batonpass.listeners import Handler, Listeners, event_names
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import Transport
@@ -73,14 +77,15 @@ from batonpass.revocations import POLL_SECONDS
 from batonpass.storage.callers import CallersTransaction
 from batonpass.storage.engine import Database
 from batonpass.storage.store import IsActive, Store
+from batonpass.user_keys import reader_of
 
 logger = logging.getLogger(__name__)
 
-UserT = TypeVar("UserT")
+UserT = TypeVar("UserT", default=Row[Any])  # a table's user is a row of it
+CheckP = ParamSpec("CheckP")
 T = TypeVar("T")
 HandlerT = TypeVar("HandlerT", bound=Handler)
 ClaimsFor = Callable[[Any], Mapping[str, Any] | None]  # of the app's own class
-ClaimsForT = TypeVar("ClaimsForT", bound=ClaimsFor)
 PURGE_EVERY_SECONDS = 3600.0
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 
@@ -92,7 +97,8 @@ class Batonpass(Generic[UserT]):
         service: What users do with their sessions, for code that is not a route.
         tables: Our tables, in the app's MetaData.
         claims: Dependency: the verified claims of the access token; costs no query.
-        user: Dependency: the signed-in user, as the app's own class.
+        user: Dependency: the signed-in user, as the app's own class. It also takes one of
+            `former_tokens`, as `optional_user` does and nothing else.
         optional_user: Dependency: the same, or None where nobody is signed in. A token that is over
             or wrong is refused all the same, so that the client refreshes.
     """
@@ -107,9 +113,10 @@ class Batonpass(Generic[UserT]):
         policy: Policy | None = None,
         algorithm: Algorithm = "ES256",
         issuer: str = "batonpass",
-        audience: str = "batonpass",
+        audience: str | None = None,
+        name: str = "",
         prefix: str = "/auth",
-        table_prefix: str = "",
+        table_prefix: str | None = None,
         schema: str | None = None,
         active: IsActive | None = None,
         cookie_secure: bool | None = None,
@@ -118,6 +125,7 @@ class Batonpass(Generic[UserT]):
         cors_origins: Iterable[str] = (),
         address_of: AddressOf = peer_address,
         origin_of: OriginOf = request_origin,
+        former_tokens: FormerTokens | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Add our tables to `metadata` and derive every key from `secret`; no I/O yet.
@@ -131,9 +139,11 @@ class Batonpass(Generic[UserT]):
             policy: How long things last.
             algorithm: How access tokens are signed.
             issuer: Their claim `iss`.
-            audience: Their claim `aud`.
+            audience: Their claim `aud`; None: the name, or "batonpass".
+            name: Tells several in one app apart ("staff"): its cookies, tables and keys are its
+                own. Another name ends every session.
             prefix: Where our routes stand: a path such as "/auth".
-            table_prefix: Stands before each of our tables' names.
+            table_prefix: Stands before each of our tables' names; None: the name and "_", if any.
             schema: The schema of our tables.
             active: What of a user's row says that they may still be here: `Account.is_active`, or
                 any condition on their table. Of anybody else a login and the next refresh are
@@ -145,40 +155,48 @@ class Batonpass(Generic[UserT]):
             cors_origins: Other origins that may send credentials.
             address_of: Reads the client's address, where a proxy stands in front.
             origin_of: Reads the origin a request was sent to, likewise.
+            former_tokens: What the app gave out before: `auth.user` takes it until it is over.
             clock: What asks for the time.
 
         Raises:
             ConfigurationError: The secret is too weak, the user table has no single key, or
                 another argument cannot work; the sentence says which.
         """
-        secrets = parse_secrets(secret) if isinstance(secret, str) else _checked(secret)
+        check_name(name)
+        given = parse_secrets(secret) if isinstance(secret, str) else _checked(secret)
+        secrets = secrets_of(name, given)
         if not _PREFIX.fullmatch(prefix):
             raise ConfigurationError(_no_prefix(prefix))
         origins = _exact_origins(cors_origins)
         self._user = user
         self._user_key = _single_key(user)
+        if table_prefix is None:
+            table_prefix = f"{name}_" if name else ""
         self.tables = models.define(metadata, self._user_key, prefix=table_prefix, schema=schema)
         if self.tables.user_key is not self._user_key:
             message = (
                 f"These tables belong to the users in {self.tables.user_key.table.name!r}. Give "
-                "other users tables of their own: table_prefix."
+                "other users a Batonpass with a name (name='staff', say) or a table_prefix."
             )
             raise ConfigurationError(message)
+        claim_name(metadata, self.tables, name)
         self.clock = clock or Clock()
         self.ring = KeyRing(secrets, algorithm)
         self.database = Database(engine)
+        self._read_key = reader_of(self._user_key.type, engine.dialect)
         self._active = active
         self.store = Store(self.tables, self.database.dialect, active)
         self.service = AuthService(
             database=self.database,
             store=self.store,
             keys=Keys.derive_from(secrets),
-            access_tokens=AccessTokens(self.ring, issuer, audience),
+            access_tokens=AccessTokens(self.ring, issuer, audience or name or "batonpass"),
             policy=policy or Policy(),
             clock=self.clock,
         )
         self.edge = Edge(
             service=self.service,
+            name=name,
             prefix=prefix,
             cookie_secure=cookie_secure,
             cookie_samesite=cookie_samesite,
@@ -190,16 +208,30 @@ class Batonpass(Generic[UserT]):
         self._authenticate: Callable[..., Any] | None = None
         self._claims_for: ClaimsFor | None = None
         self._is_installed = False
-        self.scheme = bearer_scheme(prefix)
-        self.claims = VerifiedClaims(self.service, self.scheme)
-        self.user = self._make_user_dependency()
-        self.optional_user = self._make_optional_user_dependency()
+        self._is_running = False
+        self._former_tokens = former_tokens
+        self.scheme = bearer_scheme(prefix, name)
+        self.claims = VerifiedClaims(self.service.check_access_token, self.scheme)
+        self.user: Callable[..., Awaitable[UserT]] = self._make_user_dependency()
+        self.optional_user: Callable[..., Awaitable[UserT | None]] = (
+            self._make_optional_user_dependency()
+        )
         self._listeners = Listeners()
         self.service.on_event(self._listeners.tell)
 
     # --- what an app calls ---------------------------------------------------------------------
 
-    def authenticate(self, check: Callable[..., Any]) -> Callable[..., Any]:
+    @overload
+    def authenticate(
+        self, check: Callable[CheckP, Awaitable[UserT | None]]
+    ) -> Callable[CheckP, Awaitable[UserT | None]]: ...
+
+    @overload
+    def authenticate(
+        self, check: Callable[CheckP, UserT | None]
+    ) -> Callable[CheckP, UserT | None]: ...
+
+    def authenticate(self, check: Callable[CheckP, object]) -> Callable[CheckP, object]:
         """Decide who may log in: a FastAPI dependency that returns the user, or None.
 
         Its parameter of type `Login` gets the login form; all others are the app's to declare. Sync
@@ -214,7 +246,9 @@ class Batonpass(Generic[UserT]):
         self._authenticate = _with_login_form(check)
         return check
 
-    def claims_for(self, claims: ClaimsForT) -> ClaimsForT:
+    def claims_for(
+        self, claims: Callable[[UserT], Mapping[str, Any] | None]
+    ) -> Callable[[UserT], Mapping[str, Any] | None]:
         """Decide what a user's access tokens carry besides ours: roles and the like.
 
         A function of the user that returns a dict, or None. It is asked at each login, with the
@@ -302,6 +336,33 @@ class Batonpass(Generic[UserT]):
             within=within,
         )
 
+    async def exchange_former_token(self, request: Request) -> Response:
+        """Start a session for whoever the request's former token says they are.
+
+        For a route of the app's own, which its page calls once, before anything else: people who
+        logged in before the app moved in stay signed in. How long ago that was, `fresh` knows.
+
+        Returns:
+            A token answer with its cookies.
+
+        Raises:
+            AccessTokenMissingError: There is no token.
+            AccessTokenInvalidError: It is no former one, or over; one of ours opens no session.
+        """
+        token = bearer_token(request.scope)
+        if token is None:
+            raise AccessTokenMissingError
+        found, user = await self._former_user(token)
+        key = self.key_of_user(user)
+        return await finish_login(
+            self.edge,
+            request,
+            key,
+            True,  # noqa: FBT003 - persistent, as what it takes the place of
+            claims_of=self._claims_of(key),
+            auth_time=found.issued_at,
+        )
+
     async def sign_out(self, request: Request) -> Response:
         """End the session that the request's access token belongs to.
 
@@ -381,10 +442,14 @@ class Batonpass(Generic[UserT]):
             message = "This Batonpass is installed already: each app has one of its own."
             raise ConfigurationError(message)
         if app.middleware_stack is not None:
-            message = "auth.install adds a middleware: call it before it serves its first request."
+            message = (
+                "auth.install adds a middleware, and to the lifespan: call it where the app is "
+                "made, before it serves its first request or its lifespan begins."
+            )
             raise ConfigurationError(message)
         if prefix is not None:
             self._move_to(prefix)
+        edges = join(app, self.edge)
         self._is_installed = True
         log_in = None
         if self._authenticate is not None:
@@ -398,10 +463,13 @@ class Batonpass(Generic[UserT]):
             log_in=log_in,
         )
         app.include_router(router)
-        app.include_router(build_well_known(self.ring, self.clock))
-        app.add_exception_handler(BatonpassError, _answer_refusal)
+        if len(edges) == 1:  # one address for the keys of all
+            app.include_router(build_well_known(edges))
+        app.exception_handlers.setdefault(BatonpassError, answer_refusal)
         # Innermost: the app's CORS, request ids and tracing see a refresh as any other request.
-        app.user_middleware.append(Middleware(Gate, edge=self.edge, fast=fast))
+        app.user_middleware.append(
+            Middleware(Gate, edge=self.edge, fast=fast, is_tended=lambda: self._is_running)
+        )
         app.router.lifespan_context = self._with_heartbeat(app.router.lifespan_context)
 
     def key_of(self, subject: str) -> object:
@@ -410,10 +478,9 @@ class Batonpass(Generic[UserT]):
         Raises:
             AccessTokenInvalidError: It is none.
         """
-        python_type = self._user_key.type.python_type
         try:
-            return python_type(subject)
-        except (ValueError, TypeError) as error:
+            return self._read_key(subject)
+        except (ValueError, TypeError, AttributeError) as error:
             raise AccessTokenInvalidError from error
 
     def key_of_user(self, user: Any) -> object:  # the app's own class
@@ -484,6 +551,8 @@ class Batonpass(Generic[UserT]):
 
         And, where their time has come, read which signing keys count.
         """
+        if self.database.is_lent_a_connection:  # a test's, which it may be using at this moment
+            return
         try:
             await self.service.revocations.poll()
             if self.service.signing_keys.is_due():
@@ -504,9 +573,11 @@ class Batonpass(Generic[UserT]):
         """Hold the heartbeat for as long as the app serves."""
         await self.start()
         heart = asyncio.create_task(self._beat_for_ever())
+        self._is_running = True
         try:
             yield
         finally:
+            self._is_running = False
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
@@ -532,7 +603,7 @@ class Batonpass(Generic[UserT]):
 
         return extended
 
-    def _make_user_dependency(self) -> Callable[..., Any]:
+    def _make_user_dependency(self) -> Callable[..., Awaitable[UserT]]:
         async def user(found: Annotated[Claims, Depends(self.claims)]) -> UserT:
             key = self.key_of(found.subject)
             loaded, is_active = await self.database.read(
@@ -544,16 +615,52 @@ class Batonpass(Generic[UserT]):
                 raise SessionRevokedError(reason=Ending.USER_DISABLED.value)
             return loaded
 
-        return user
+        async def user_or_former_user(
+            request: HTTPConnection, token: Annotated[str | None, Depends(self.scheme)]
+        ) -> UserT:
+            try:
+                found = await self.claims(request)
+            except AccessTokenRefusedError as error:
+                if token is None or error.problem != FOREIGN_TYP:
+                    raise
+                return (await self._former_user(token))[1]
+            return await user(found)
 
-    def _make_optional_user_dependency(self) -> Callable[..., Any]:
+        return user if self._former_tokens is None else user_or_former_user
+
+    async def _former_user(self, token: str) -> tuple[FormerClaims, UserT]:
+        former = self._former_tokens
+        if former is None:
+            raise AccessTokenInvalidError
+        found = former.verify(token, self.clock.now())
+
+        def work(connection: Connection) -> UserT | None:
+            key = self._key_named(connection, found.subject, former.named_by)
+            if key is None or not self._may_be_here(connection, key):
+                return None
+            return self._load(connection, key)
+
+        user = await self.database.read(work)
+        if user is None:
+            raise AccessTokenInvalidError
+        return found, user
+
+    def _key_named(self, connection: Connection, subject: str, column: Any) -> object | None:
+        """Find the key of the one user whom a column names so; None: there is none, or several."""
+        if column is None:
+            return self.key_of(subject)
+        keys = connection.execute(select(self._user_key).where(column == subject)).scalars().all()
+        return keys[0] if len(keys) == 1 else None
+
+    def _make_optional_user_dependency(self) -> Callable[..., Awaitable[UserT | None]]:
         async def optional_user(
             request: HTTPConnection, token: Annotated[str | None, Depends(self.scheme)]
         ) -> UserT | None:
             if token is None:
                 return None
-            user: UserT = await self.user(await self.claims(request))
-            return user
+            if self._former_tokens is not None:
+                return await self.user(request, token)
+            return await self.user(await self.claims(request))
 
         return optional_user
 
@@ -675,9 +782,3 @@ def _or_refuse(user_of: Callable[..., Any]) -> Callable[..., Any]:
         return user
 
     return user_or_refusal
-
-
-async def _answer_refusal(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, BatonpassError):  # Starlette hands over what was registered
-        raise error
-    return refusal(error)

@@ -76,6 +76,14 @@ class Revocations:
         for family_id, reason in ended:
             self._ended[family_id] = (at, reason)
 
+    def forget(self) -> None:
+        """Start again knowing nothing: what was read has been rolled back."""
+        self._ended.clear()
+        self._not_before = None
+        self._polled_at = None
+        self._marks.clear()
+        self._floor = 0
+
     async def poll(self) -> None:
         """Read what is new, and the database's time.
 

@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from datetime import datetime
 
-from batonpass.access_tokens import LEEWAY, AccessTokens, Claims
+from batonpass.access_tokens import LEEWAY, AccessTokenReader, Claims
 
 MAX_REMEMBERED = 8192
 
@@ -19,11 +19,11 @@ MAX_REMEMBERED = 8192
 class VerifiedTokens:
     """What one process remembers."""
 
-    def __init__(self, access_tokens: AccessTokens, size: int = MAX_REMEMBERED) -> None:
+    def __init__(self, access_tokens: AccessTokenReader, size: int = MAX_REMEMBERED) -> None:
         """Start remembering nothing."""
         self._access_tokens = access_tokens
         self._size = size
-        self._declarations = access_tokens.ring.declarations
+        self._declarations = access_tokens.keys.declarations
         self._claims: OrderedDict[bytes, Claims] = OrderedDict()  # by the whole token's digest
 
     def verify(self, token: str, now: datetime) -> Claims:
@@ -32,7 +32,7 @@ class VerifiedTokens:
         Raises:
             AccessTokenRefusedError: Anything is wrong with it; `problem` says what.
         """
-        declarations = self._access_tokens.ring.declarations
+        declarations = self._access_tokens.keys.declarations
         if declarations != self._declarations:
             self._claims.clear()
             self._declarations = declarations

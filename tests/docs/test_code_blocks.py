@@ -41,9 +41,12 @@ RUN_HERE = {
     DOCS / "how-to" / "another-origin.md",
     DOCS / "how-to" / "behind-nginx.md",
     DOCS / "how-to" / "existing-app.md",
+    DOCS / "how-to" / "former-tokens.md",
     DOCS / "how-to" / "impersonation.md",
     DOCS / "how-to" / "roles-and-claims.md",
+    DOCS / "how-to" / "several-services.md",
     DOCS / "how-to" / "sqlmodel.md",
+    DOCS / "how-to" / "testing.md",
 }
 # And how blocks of other languages are: as commands, as types, as what a parser takes, or not run.
 LANGUAGES = {

@@ -47,7 +47,7 @@ def test_a08_a_sandwich_of_quotes_carries_the_token_to_no_handler(before: str, a
     """Between two tossed cookies with a quote, the token is a part of `theme` to some parsers."""
     header = f"{before}; {REFRESH_TOKEN}={TOKEN}; {after}".encode()
 
-    hidden = CookiePolicy.hide([(b"cookie", header)])
+    hidden = CookiePolicy(secure=True, samesite="strict").hide([(b"cookie", header)])
 
     assert TOKEN.encode() not in b"".join(value for _, value in hidden)
     read = SimpleCookie(hidden[0][1].decode())

@@ -12,9 +12,6 @@ export interface Hint {
   readonly generation: number;
 }
 
-const NAME = "session_state";
-const PREFIXED = `__Host-${NAME}`;
-
 /** Written by a logout, so that one that could not reach the server is not forgotten with the page. */
 const LOGGED_OUT = "logged-out";
 
@@ -22,33 +19,34 @@ const LOGGED_OUT = "logged-out";
 const FOREVER_SECONDS = 34_560_000;
 
 /** What the cookie says; null where there is none, or nothing readable in it. */
-export function readHint(host: Host): Hint | null {
-  const [, raw = ""] = find(host);
+export function readHint(host: Host, owner: string): Hint | null {
+  const [, raw = ""] = find(host, owner);
   if (raw === LOGGED_OUT) return { raw, family: null, generation: 0 };
   const [, family, generation] = /^([\w-]+)\.(\d+)$/.exec(raw) ?? [];
   return family ? { raw, family, generation: Number(generation) } : null;
 }
 
 /** Leave word that a logout is under way; the server's answer to it clears the cookie, a login replaces it. */
-export function writeLoggedOut(host: Host): void {
-  const [name] = find(host);
+export function writeLoggedOut(host: Host, owner: string): void {
+  const [name] = find(host, owner);
   if (!name) return;
-  const secure = name === PREFIXED ? "; Secure" : "";
+  // `__Host-` wants it; no other name of ours begins so.
+  const secure = name[0] === "_" ? "; Secure" : "";
   host.writeCookie(
     `${name}=${LOGGED_OUT}; Path=/; SameSite=Strict; Max-Age=${FOREVER_SECONDS}${secure}`,
   );
 }
 
-/** Name and value. Over https only the prefixed one is surely the server's; over http that one may be left from https. */
-function find(host: Host): readonly string[] {
+/** Name and value of the one that counts. Over https only the prefixed one is surely the server's; over http that one may be left from https. */
+function find(host: Host, owner: string): readonly string[] {
   const pairs = host
     .readCookies()
     .split("; ")
     .map((cookie) => cookie.split("="));
-  const named = (name: string) => pairs.find(([key]) => key === name);
-  const [plain, prefixed] = [named(NAME), named(PREFIXED)];
   const isHttps = host.location()?.href.startsWith("https:");
-  return (isHttps ? (prefixed ?? plain) : (plain ?? prefixed)) ?? [];
+  return (isHttps ? ["__Host-", ""] : ["", "__Host-"]).flatMap(
+    (prefix) => pairs.find(([key]) => key === `${prefix}${owner}session_state`) ?? [],
+  );
 }
 
 /** An older cookie of the same session: a late answer put it back. */

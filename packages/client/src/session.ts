@@ -54,6 +54,7 @@ interface Owed {
 export function createSession(options: SessionOptions = {}): Session {
   const host: Host = { ...BROWSER, ...options.host };
   const { authUrl = "/auth", timeoutMs = 8_000, hintCookie = "auto" } = options;
+  const owner = options.name ? `${options.name}_` : "";
   const tabs = createTabs(host, `batonpass:${authUrl}`);
   const { report, face } = createReporter();
   const lockMs = timeoutMs + LOCK_EXTRA_MS;
@@ -127,7 +128,7 @@ export function createSession(options: SessionOptions = {}): Session {
         token: tokenOf(before)?.accessToken ?? owed?.token,
         family: family() ?? owed?.family,
       };
-      if (readsHint()) writeLoggedOut(host);
+      if (readsHint()) writeLoggedOut(host, owner);
     },
   };
 
@@ -224,7 +225,7 @@ export function createSession(options: SessionOptions = {}): Session {
     return page !== null && URL.parse(authUrl, page.href)?.origin === page.origin;
   }
 
-  const hintNow = (): Hint | null => (readsHint() ? readHint(host) : null);
+  const hintNow = (): Hint | null => (readsHint() ? readHint(host, owner) : null);
 
   const family = (): string | null => hintNow()?.family ?? null;
 
@@ -407,6 +408,6 @@ const isOver = (name: State["name"]): boolean => name === "anonymous" || name ==
 function warnOfRefusedCookie(): void {
   // biome-ignore lint/suspicious/noConsole: a mistake of the set-up that nothing else would show
   console.error(
-    "batonpass: the browser refused the session cookie: see BATONPASS_COOKIE_SECURE (plain http) and BATONPASS_COOKIE_SAMESITE (API on another site)",
+    "batonpass: the browser refused the session cookie: see COOKIE_SECURE (plain http) and COOKIE_SAMESITE (API on another site)",
   );
 }

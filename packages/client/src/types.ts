@@ -46,6 +46,8 @@ export interface SessionEvents {
 export interface SessionOptions {
   /** Where the auth routes live: a path or an absolute URL. Default `/auth`. */
   readonly authUrl?: string;
+  /** The server's own name, where one app has several (`Batonpass(…, name="staff")`): it stands in its cookies' names. */
+  readonly name?: string;
   /** Where the access token may go, beside this page's own origin and `authUrl`'s: exact origins. */
   readonly origins?: readonly string[];
   /** The login page's address, leading back to `returnTo`. Default `/login?return_to=…`. */

@@ -63,7 +63,7 @@ describe("login", () => {
 });
 
 describe("a login that did not stick", () => {
-  const setting = expect.stringContaining("BATONPASS_COOKIE_SECURE");
+  const setting = expect.stringContaining("COOKIE_SECURE");
 
   test("is told on the console, with the setting's name", async ({ browser }) => {
     const error = vi.spyOn(console, "error").mockImplementation(() => {});

@@ -214,6 +214,20 @@ describe("the readable cookie", () => {
     expect(tab.session.getSnapshot().status).toBe("authenticated");
   });
 
+  test("is its own where the server has several", async ({ server, browser, tab }) => {
+    expect(tab.session.getSnapshot().status).toBe("authenticated");
+    browser.jar.set("staff_session_state", "logged-out");
+
+    const customer = await browser.open({ hintCookie: true }).session.ready();
+    const employee = await browser.open({ hintCookie: true, name: "staff" }).session.ready();
+    const nobody = await browser.open({ hintCookie: true, name: "sta" }).session.ready();
+
+    expect(customer.status).toBe("authenticated");
+    expect(employee.status).toBe("anonymous");
+    expect(nobody.status).toBe("anonymous");
+    expect(server.count(REFRESH)).toBe(0);
+  });
+
   test("is the prefixed one over https", async ({ server, browser }) => {
     const location = () => ({ href: "https://app.example/", origin: "https://app.example" });
     browser.jar.set("session_state", "tossed00.3");

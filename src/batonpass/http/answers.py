@@ -2,6 +2,7 @@
 
 import json
 
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from batonpass.auth_service import TokenAnswer
@@ -71,6 +72,13 @@ def refusal(error: BatonpassError) -> Response:
     if isinstance(error, BearerError):
         response.headers["WWW-Authenticate"] = _challenge(error)
     return response
+
+
+async def answer_refusal(_request: HTTPConnection, error: Exception) -> Response:
+    """Render an error that a handler of the app's let out: what an app registers for ours."""
+    if not isinstance(error, BatonpassError):  # Starlette hands over what was registered
+        raise error
+    return refusal(error)
 
 
 def _challenge(error: BearerError) -> str:

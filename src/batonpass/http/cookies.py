@@ -9,7 +9,7 @@ Source: RFC 6265 §4.1 and 5.4, draft-ietf-httpbis-rfc6265bis (prefixes); docs/s
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -27,8 +27,6 @@ PLAIN_REFRESH_TOKEN = "refresh_token"  # noqa: S105 -- a name
 PLAIN_SESSION_STATE = "session_state"
 SESSION_NAME_LENGTH = 8
 MAX_COOKIE_HEADER = 64 * 1024  # browsers send 180 cookies of 4 KiB at worst; nobody ever does
-_REFRESH_TOKEN_NAMES = frozenset({SECURE_REFRESH_TOKEN.encode(), PLAIN_REFRESH_TOKEN.encode()})
-_PLAIN_NAME = PLAIN_REFRESH_TOKEN.encode()  # also the end of the prefixed one
 _BLANKS = bytes([*range(0x21), 0x7F, 0x85, 0xA0])  # what any framework's parser strips, and more
 _OVER = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; "
 _SAMESITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
@@ -42,24 +40,34 @@ class CookiePolicy:
         secure: The `__Host-` names and Secure; else the plain names without it.
         samesite: For both cookies. Browsers drop `none` without Secure, so plain cookies are then
             `lax`.
+        owner: The Batonpass of several in one app whose cookies these are; its name stands in
+            theirs. "": the only one, or the first.
         refresh_token_name: The only one that is read.
         session_state_name: The one that scripts read.
     """
 
     secure: bool
     samesite: SameSite
+    owner: str = ""
     refresh_token_name: str = field(init=False)
     session_state_name: str = field(init=False)
     _attributes: str = field(init=False, repr=False)
+    _plain_name: bytes = field(init=False, repr=False)  # also the end of the prefixed one
+    _hidden: frozenset[bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Write down what stands in every Set-Cookie."""
         samesite = "lax" if self.samesite == "none" and not self.secure else self.samesite
         attributes = f"Path=/; {'Secure; ' if self.secure else ''}SameSite={_SAMESITE[samesite]}"
+        secure, plain = refresh_token_names(self.owner)
+        states = (SECURE_SESSION_STATE, PLAIN_SESSION_STATE)
+        secure_state, plain_state = (_owned(name, self.owner) for name in states)
         for name, value in {
-            "refresh_token_name": SECURE_REFRESH_TOKEN if self.secure else PLAIN_REFRESH_TOKEN,
-            "session_state_name": SECURE_SESSION_STATE if self.secure else PLAIN_SESSION_STATE,
+            "refresh_token_name": secure if self.secure else plain,
+            "session_state_name": secure_state if self.secure else plain_state,
             "_attributes": attributes,
+            "_plain_name": plain.encode(),
+            "_hidden": frozenset({secure.encode(), plain.encode()}),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -79,7 +87,8 @@ class CookiePolicy:
             if wanted in header:
                 if len(header) > MAX_COOKIE_HEADER:
                     raise RefreshTokenInvalidError
-                values.update([pair.value for pair in _candidates(header) if pair.name == wanted])
+                found = _candidates(header, self._plain_name)
+                values.update([pair.value for pair in found if pair.name == wanted])
         if not values:
             return None
         if len(values) > 1:
@@ -108,18 +117,23 @@ class CookiePolicy:
         """Write the Set-Cookie headers of a logout. Nothing but a logout clears."""
         return self._set("", "", _OVER)
 
-    @staticmethod
-    def hide(headers: Iterable[Header]) -> list[Header]:
+    def hide(self, headers: Iterable[Header]) -> list[Header]:
         """Take the refresh cookie, by either name, out of a request's headers.
 
         Every other cookie and header stays as it is, byte for byte; a Cookie header in which
         nothing is left goes.
         """
         hidden = (
-            (name, _without_refresh_token(value) if name == b"cookie" else value)
+            (name, self._without_refresh_token(value) if name == b"cookie" else value)
             for name, value in headers
         )
         return [(name, value) for name, value in hidden if value is not None]
+
+    def _without_refresh_token(self, header: bytes) -> bytes | None:
+        if self._plain_name not in header:
+            return header
+        found = _candidates(header, self._plain_name)
+        return _without([pair for pair in found if pair.name in self._hidden], header)
 
     def _set(self, token: str, state: str, lasts: str) -> list[Header]:
         attributes = f"; {lasts}{self._attributes}"
@@ -127,6 +141,19 @@ class CookiePolicy:
             (b"set-cookie", f"{self.refresh_token_name}={token}{attributes}; HttpOnly".encode()),
             (b"set-cookie", f"{self.session_state_name}={state}{attributes}".encode()),
         ]
+
+
+def refresh_token_names(owner: str = "") -> tuple[str, str]:
+    """Return the refresh cookie's name over https and over plain http."""
+    return _owned(SECURE_REFRESH_TOKEN, owner), _owned(PLAIN_REFRESH_TOKEN, owner)
+
+
+def _owned(name: str, owner: str) -> str:
+    """Put a Batonpass' name into a cookie's, behind the prefix that browsers heed."""
+    if not owner:
+        return name
+    prefix, dash, rest = name.rpartition("-")
+    return f"{prefix}{dash}{owner}_{rest}"
 
 
 def session_state(family_id: UUID, generation: int) -> str:
@@ -144,13 +171,13 @@ class _Pair(NamedTuple):
     end: int
 
 
-def _candidates(header: bytes) -> Iterator[_Pair]:
+def _candidates(header: bytes, plain_name: bytes) -> Iterator[_Pair]:
     """Yield each cookie in which the name of ours stands, whatever stands around it.
 
     Searched for, not split: a megabyte of `;` would take 0.15 s to split, on every request.
     """
     end = -1
-    while (at := header.find(_PLAIN_NAME, end + 1)) >= 0:
+    while (at := header.find(plain_name, end + 1)) >= 0:
         start = header.rfind(b";", end + 1, at) + 1 or end + 1
         end = header.find(b";", at)
         if end < 0:
@@ -159,10 +186,7 @@ def _candidates(header: bytes) -> Iterator[_Pair]:
         yield _Pair(name.strip(_BLANKS), value.strip(b" \t"), start, end)
 
 
-def _without_refresh_token(header: bytes) -> bytes | None:
-    if _PLAIN_NAME not in header:
-        return header
-    hidden = [pair for pair in _candidates(header) if pair.name in _REFRESH_TOKEN_NAMES]
+def _without(hidden: Sequence[_Pair], header: bytes) -> bytes | None:
     if not hidden:
         return header
     kept, at = [], 0

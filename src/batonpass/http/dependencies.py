@@ -15,10 +15,13 @@ from batonpass.auth_service import AuthService
 from batonpass.errors import (
     AccessTokenMissingError,
     ActorNotAllowedError,
+    BatonpassError,
     LoginRequiredAgainError,
 )
+from batonpass.http.answers import answer_refusal
 
 ClaimsDependency = Callable[..., Awaitable[Claims]]
+CheckAccessToken = Callable[[str], Awaitable[Claims]]
 
 FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
 
@@ -30,13 +33,28 @@ class _OneBearer(OAuth2PasswordBearer):
         return bearer_token(request.scope)
 
 
-def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
-    """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1)."""
+def bearer_scheme(prefix: str, name: str = "") -> OAuth2PasswordBearer:
+    """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1).
+
+    Args:
+        prefix: Where the login stands.
+        name: The Batonpass' own, where an app has several: each is a scheme of its own then.
+    """
+    return bearer_scheme_of(f"{prefix.lstrip('/')}/token", name)
+
+
+def bearer_scheme_of(token_url: str, name: str = "") -> OAuth2PasswordBearer:
+    """Return the same scheme, where the login stands elsewhere."""
     return _OneBearer(
-        tokenUrl=f"{prefix.lstrip('/')}/token",
-        scheme_name="OAuth2PasswordBearer",
+        tokenUrl=token_url,
+        scheme_name=scheme_name("OAuth2PasswordBearer", name),
         auto_error=False,
     )
+
+
+def scheme_name(kind: str, name: str) -> str:
+    """Name a security scheme in the OpenAPI schema."""
+    return f"{kind}_{name}" if name else kind
 
 
 class VerifiedClaims(SecurityBase):
@@ -46,11 +64,11 @@ class VerifiedClaims(SecurityBase):
     one is asked on every request.
     """
 
-    def __init__(self, service: AuthService, scheme: OAuth2PasswordBearer) -> None:
-        """Verify what `scheme` describes."""
+    def __init__(self, check: CheckAccessToken, scheme: OAuth2PasswordBearer) -> None:
+        """Have `check` verify what `scheme` describes."""
         self.model = scheme.model
         self.scheme_name = scheme.scheme_name
-        self._service = service
+        self._check = check
 
     async def __call__(self, request: HTTPConnection) -> Claims:
         """Return the claims of the request's access token.
@@ -59,12 +77,13 @@ class VerifiedClaims(SecurityBase):
             AccessTokenMissingError: There is none.
             AccessTokenInvalidError: It is none of ours, or over; or there are two headers.
             SessionRevokedError: Its session has been ended.
-            StoreUnavailableError: Whether it has been ended cannot be known.
+            StoreUnavailableError: Whether it is good cannot be known.
         """
+        answer_errors_in(request.scope)
         token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
-        return await self._service.check_access_token(token)
+        return await self._check(token)
 
 
 def bearer_token(scope: Scope) -> str | None:
@@ -76,6 +95,17 @@ def bearer_token(scope: Scope) -> str | None:
         return ""  # what is there is no token
     scheme, _, token = found[0].decode("latin-1").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def answer_errors_in(scope: Scope) -> None:
+    """Have the app that this request is in answer our errors, unless it does so already.
+
+    A route may depend on us in an app that is mounted in the one that was installed into, or
+    around it, and each app answers only the errors it knows.
+    """
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(BatonpassError, answer_refusal)
 
 
 def fresh_claims_of(

@@ -112,6 +112,7 @@ class Edge:
 
     Attributes:
         service: What they act on.
+        name: The Batonpass' own, where an app has several.
         prefix: Under which our routes stand.
         cookie_secure: True and False as said; None: Secure on https, plain names on http.
         cookie_samesite: The cookies' SameSite.
@@ -122,6 +123,7 @@ class Edge:
     """
 
     service: AuthService
+    name: str = ""
     prefix: str = "/auth"
     cookie_secure: bool | None = None
     cookie_samesite: Literal["strict", "lax", "none"] = "strict"
@@ -144,6 +146,10 @@ class Edge:
         if is_secure is None:
             is_secure = origin.startswith("https:")
         return self._secure_cookies if is_secure else self._plain_cookies
+
+    def hide_cookie(self, headers: Headers) -> Headers:
+        """Take the refresh cookie, by either name, out of a request's headers."""
+        return self._secure_cookies.hide(headers)
 
     def visit(self, scope: Scope) -> Visit:
         """Return from where the request comes, as the session list will show it."""
@@ -190,10 +196,10 @@ class Edge:
 
     @cached_property
     def _secure_cookies(self) -> CookiePolicy:
-        return CookiePolicy(secure=True, samesite=self.cookie_samesite)
+        return CookiePolicy(secure=True, samesite=self.cookie_samesite, owner=self.name)
 
     @cached_property
     def _plain_cookies(self) -> CookiePolicy:
         if self.cookie_secure is None:  # nobody said so: it may be a proxy that nobody named
             logger.warning("cookies_without_secure")
-        return CookiePolicy(secure=False, samesite=self.cookie_samesite)
+        return CookiePolicy(secure=False, samesite=self.cookie_samesite, owner=self.name)

@@ -7,6 +7,7 @@ every other path, so that no handler, debug page or error tracker ever sees it.
 
 import json
 import logging
+from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,7 @@ MAX_HEAD_BYTES = 16 * 1024
 _CHANGES_SOMETHING = frozenset({"POST", "DELETE", "PUT", "PATCH"})
 _LENGTH_DIGITS = 12  # a terabyte; Python takes quadratic time to read a number of any length
 _COOKIE_READERS = ("/refresh", "/token", "/logout")
+PASSED = "batonpass.passed"  # in the scope of a request that the gate has let through
 
 
 class ClientGoneError(Exception):
@@ -41,10 +43,25 @@ class ClientGoneError(Exception):
 class Gate:
     """Stands innermost among an app's middlewares: CORS, request ids and tracing still apply."""
 
-    def __init__(self, app: ASGIApp, edge: Edge, *, fast: bool = True) -> None:
-        """Wrap `app`; without `fast`, refreshes go through the ordinary route."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        edge: Edge,
+        *,
+        fast: bool = True,
+        is_tended: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Wrap an app.
+
+        Args:
+            app: What stands behind.
+            edge: How its requests are read.
+            fast: Answer refreshes here; False: they go through the ordinary route.
+            is_tended: Whether the heartbeat runs, without which much is left undone.
+        """
         self.app = app
         self.edge = edge
+        self._is_tended = is_tended
         self._refresh_path = edge.prefix + "/refresh" if fast else None
         self._ours = edge.prefix + "/"
         self._cookie_readers = frozenset(edge.prefix + path for path in _COOKIE_READERS)
@@ -54,27 +71,40 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if not self._is_tended():
+            self._warn_once()
         path = self.edge.path(scope)
         if path == self._refresh_path and scope["type"] == "http" and scope["method"] == "POST":
             response = await answer_refresh(self.edge, scope, receive, self.edge.origin_of(scope))
             if response is not None:
                 await response(scope, receive, send)
             return
-        shown = scope
+        is_ours = scope["type"] == "http" and path.startswith(self._ours)
+        head = Head(scope) if is_ours else None  # as it came: what is hidden says "a browser"
         if path not in self._cookie_readers:
-            shown = {**scope, "headers": CookiePolicy.hide(scope["headers"])}
-        if scope["type"] == "websocket" or not path.startswith(self._ours):
-            await self.app(shown, receive, send)
+            # In place, for the router writes the route that it found into this dictionary, and the
+            # app's middlewares read it there.
+            scope["headers"] = self.edge.hide_cookie(scope["headers"])
+        if head is None:
+            await self.app(scope, receive, send)
             return
         try:
-            # As it came: what is hidden weighs, and says "a browser".
-            body = await _admit(self.edge, scope, Head(scope), receive, self.edge.origin_of(scope))
+            body = await _admit(self.edge, scope, head, receive, self.edge.origin_of(scope))
         except ClientGoneError:
             return
         except BatonpassError as error:
             await refusal(error)(scope, receive, send)
             return
-        await self.app(shown, _Replay(body, receive), _no_store(send))
+        scope[PASSED] = True
+        await self.app(scope, _Replay(body, receive), _no_store(send))
+
+    def _warn_once(self) -> None:
+        self._is_tended = lambda: True
+        why = (
+            "this app's lifespan did not run (is it mounted?): put `async with auth.running():` "
+            "into the lifespan of the app around it, or old rows are never purged"
+        )
+        logger.warning("served_without_heartbeat", extra={"why": why})
 
 
 async def answer_refresh(

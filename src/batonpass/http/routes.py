@@ -4,8 +4,9 @@ What needs a users table of ours (register, password) is the server's. Each rout
 through the edge, calls one method of the service, and renders what it answers.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,7 +18,6 @@ from starlette.exceptions import HTTPException
 
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import ClaimsOf, Guard
-from batonpass.clock import Clock
 from batonpass.errors import (
     BatonpassError,
     InvalidRequestError,
@@ -27,11 +27,10 @@ from batonpass.errors import (
 from batonpass.events import SecurityEvent
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
-from batonpass.http.cookies import PLAIN_REFRESH_TOKEN, SECURE_REFRESH_TOKEN
-from batonpass.http.dependencies import ClaimsDependency
+from batonpass.http.cookies import refresh_token_names
+from batonpass.http.dependencies import ClaimsDependency, scheme_name
 from batonpass.http.edge import JSON_TYPES, Edge, Head, check_media_type, require_json
-from batonpass.http.gate import refresh
-from batonpass.keys import KeyRing
+from batonpass.http.gate import PASSED, refresh
 from batonpass.refresh_tokens import Transport
 from batonpass.storage.callers import CallersTransaction
 
@@ -95,6 +94,26 @@ class AuthRoute(APIRoute):
         return answer
 
 
+class GatedRoute(AuthRoute):
+    """A route that the gate stands in front of, or it answers nobody."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the handler."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            if PASSED not in request.scope:
+                message = (
+                    f"{self.path} is served by an app that Batonpass was not installed in: without "
+                    "its gate nothing holds other sites off. Call auth.install(app) with that app; "
+                    "include_router takes the routes alone."
+                )
+                raise RuntimeError(message)
+            return await handle(request)
+
+        return answer
+
+
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe refusals to the OpenAPI schema."""
     return {status: {"model": schemas.ErrorAnswer} for status in statuses}
@@ -118,7 +137,8 @@ def build_router(
         log_in: The endpoint of POST /auth/token; None: the app has one of its own.
     """
     service = edge.service
-    router = APIRouter(prefix=edge.prefix, tags=["sessions"], route_class=AuthRoute)
+    tag = f"{edge.name} sessions".lstrip()
+    router = APIRouter(prefix=edge.prefix, tags=[tag], route_class=GatedRoute)
     Signed = Annotated[Claims, Depends(claims)]  # noqa: N806 - a type
     cookie = Security(_cookie_scheme(edge))
 
@@ -236,13 +256,20 @@ def build_router(
     return router
 
 
-def build_well_known(ring: KeyRing, clock: Clock) -> APIRouter:
-    """Make the route that other services read our public keys from (RFC 7517 §5)."""
+def build_well_known(edges: Iterable[Edge]) -> APIRouter:
+    """Make the route that other services read our public keys from (RFC 7517 §5).
+
+    Args:
+        edges: Each Batonpass of the app; read anew for each answer.
+    """
     router = APIRouter(tags=["sessions"], route_class=AuthRoute)
 
     @router.get("/.well-known/jwks.json", summary="Public keys; an empty list for HS256")
     async def jwks() -> Response:
-        return JsonResponse(ring.jwks(clock.now()), headers={"Cache-Control": "public, max-age=60"})
+        keys: list[dict[str, str]] = []
+        for edge in edges:
+            keys += edge.service.access_tokens.ring.jwks(edge.service.clock.now())["keys"]
+        return JsonResponse({"keys": keys}, headers={"Cache-Control": "public, max-age=60"})
 
     return router
 
@@ -278,6 +305,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
     guard: Guard | None = None,
     claims_of: ClaimsOf | None = None,
     actor: str | None = None,
+    auth_time: datetime | None = None,
     within: CallersTransaction | None = None,
     events: Sequence[SecurityEvent] = (),
 ) -> Response:
@@ -291,6 +319,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
         replaces=_cookie_or_none(edge, request),
         claims_of=claims_of,
         actor=actor,
+        auth_time=auth_time,
         guard=guard,
         events=events,
         within=within,
@@ -321,10 +350,11 @@ async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Trans
 
 def _cookie_scheme(edge: Edge) -> APIKeyCookie:
     """Describe the refresh cookie to the OpenAPI schema; the edge alone reads it."""
+    secure, plain = refresh_token_names(edge.name)
     return APIKeyCookie(
-        name=PLAIN_REFRESH_TOKEN if edge.cookie_secure is False else SECURE_REFRESH_TOKEN,
-        scheme_name="RefreshCookie",
-        description=f"The refresh token; on plain http the cookie is called {PLAIN_REFRESH_TOKEN}.",
+        name=plain if edge.cookie_secure is False else secure,
+        scheme_name=scheme_name("RefreshCookie", edge.name),
+        description=f"The refresh token; on plain http the cookie is called {plain}.",
         auto_error=False,
     )
 

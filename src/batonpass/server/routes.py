@@ -11,7 +11,14 @@ from batonpass.access_tokens import Claims
 from batonpass.errors import StoreUnavailableError
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, token_answer
-from batonpass.http.routes import AuthRoute, Login, finish_login, login_form, refusals
+from batonpass.http.routes import (
+    AuthRoute,
+    GatedRoute,
+    Login,
+    finish_login,
+    login_form,
+    refusals,
+)
 from batonpass.plugin import Batonpass
 from batonpass.server import users
 from batonpass.server.accounts import Accounts
@@ -78,7 +85,7 @@ class Readiness(Protocol):
 def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
     """Make the account routes."""
     edge = auth.edge
-    router = APIRouter(prefix=edge.prefix, tags=["account"], route_class=AuthRoute)
+    router = APIRouter(prefix=edge.prefix, tags=["account"], route_class=GatedRoute)
     Signed = Annotated[Claims, Depends(auth.claims)]  # noqa: N806 - a type
 
     @router.post(

@@ -8,9 +8,10 @@ more.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from threading import Lock
 from typing import Any, Generic, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -78,6 +79,8 @@ class Database:
         self.engine = engine
         self.dialect = engine.dialect.name
         self._shares_one = isinstance(engine.pool, StaticPool)
+        self._lent: Connection | AsyncConnection | None = None
+        self._lent_to_one = Lock()  # our threads: a connection serves one at a time
         self._writers, self._readers = self._make_threads()
         # The same queue for an async engine: a lock belongs to its loop.
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
@@ -112,6 +115,24 @@ class Database:
             RowLockedError: A row stayed locked longer than the `lock_timeout` that it set.
         """
         return await self._wait_for(self._run_alone(statement, arguments))
+
+    @property
+    def is_lent_a_connection(self) -> bool:
+        """Whether all work is done inside of somebody else's transaction."""
+        return self._lent is not None
+
+    @contextmanager
+    def inside(self, connection: Connection | AsyncConnection) -> Iterator[None]:
+        """Do all work inside of a transaction that is somebody else's, each piece in a savepoint.
+
+        For tests that roll everything back: nothing is committed, so nobody else sees it, and what
+        rolls back to before a piece of work undoes it, too (I5 needs commits).
+        """
+        before, self._lent = self._lent, connection
+        try:
+            yield
+        finally:
+            self._lent = before
 
     async def aclose(self) -> None:
         """Let what was begun come to its end, and the threads go; the next use starts others."""
@@ -162,12 +183,22 @@ class Database:
             _raise_translated(error)
 
     async def _attempt(self, transaction: "_Transaction[T]") -> T:
+        lent = self._lent
+        if isinstance(lent, AsyncConnection):
+            async with self._turn_of_all():
+                return await lent.run_sync(transaction.inside)
         if isinstance(self.engine, AsyncEngine):
             async with self._turn(transaction), self.engine.connect() as connection:
                 return await connection.run_sync(transaction)
         threads = self._readers if transaction.reads_only else self._writers
         loop = asyncio.get_running_loop()
+        if lent is not None:
+            return await loop.run_in_executor(threads, self._inside, lent, transaction)
         return await loop.run_in_executor(threads, _in_thread, self.engine, transaction)
+
+    def _inside(self, connection: Connection, transaction: "_Transaction[T]") -> T:
+        with self._lent_to_one:
+            return transaction.inside(connection)
 
     async def _run_alone(
         self, statement: str, arguments: tuple[object, ...]
@@ -198,9 +229,11 @@ class Database:
         if not self._shares_one and (self.dialect != "sqlite" or transaction.reads_only):
             yield
             return
-        loop = asyncio.get_running_loop()
-        async with self._turns.setdefault(loop, asyncio.Lock()):
+        async with self._turn_of_all():
             yield
+
+    def _turn_of_all(self) -> asyncio.Lock:
+        return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def _driver_connection(connection: AsyncConnection) -> Any:  # asyncpg carries no types
@@ -239,6 +272,11 @@ class _Transaction(Generic[T]):
         self._committing = not self.reads_only
         connection.commit()
         return result
+
+    def inside(self, connection: Connection) -> T:
+        """Do it inside of a transaction that is somebody else's."""
+        with connection.begin_nested():
+            return self._work(connection)
 
     def may_be_repeated_after(self, error: BaseException) -> bool:
         """Whether nothing of it can have been committed, and another try may well succeed."""

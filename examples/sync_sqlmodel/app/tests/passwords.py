@@ -1,0 +1,3 @@
+"""What Ada remembers."""
+
+PASSWORD = "a long walk at noon"
