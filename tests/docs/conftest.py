@@ -1,5 +1,6 @@
 """What the tests of pages ask for."""
 
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("SECRET_KEY", SECRET)
     monkeypatch.setenv("OLD_SECRET", OLD_SECRET)
+    moved_at = datetime.now(UTC) + timedelta(minutes=1)  # noqa: TID251 - PyJWT asks that clock
+    monkeypatch.setenv("MOVED_AT", moved_at.isoformat())
     monkeypatch.setenv("DATABASE_URL", "sqlite:///app.db")
     if find_spec("pwdlib"):  # among the oldest versions it is not
         monkeypatch.setattr("pwdlib.PasswordHash.recommended", _light)

@@ -79,14 +79,15 @@ async def test_whoever_is_signed_in_when_an_app_changes_stays_so(folder: Path) -
         async with serving(before.app) as client:
             old = (await client.post("/token", data=FORM)).json()["access_token"]
         async with serving(names["app"]) as client:
-            first = await client.post("/auth/token", data=FORM)
+            bearer = {"Authorization": f"Bearer {old}"}
+            exchanged = await client.post("/auth/upgrade", headers=bearer)
             renewed = await client.post("/auth/refresh")
             asked = {
                 token: await client.get("/me", headers={"Authorization": f"Bearer {token}"})
                 for token in (old, renewed.json()["access_token"], over, foreign)
             }
 
-    assert (first.status_code, renewed.status_code) == (200, 200)
+    assert (exchanged.status_code, renewed.status_code) == (200, 200)
     assert [one.status_code for one in asked.values()] == [200, 200, 401, 401]
     assert asked[old].json() == EMAIL
 
