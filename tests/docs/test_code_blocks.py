@@ -25,7 +25,7 @@ from batonpass.http.edge import Edge
 from batonpass.server import migrations
 from batonpass.server.app import build_app
 from batonpass.server.settings import load_settings
-from tests.docs.pages import ROOT, code_blocks, pages
+from tests.docs.pages import DOCS, ROOT, code_blocks, pages
 from tests.support.families import GRACE, POLICY, T0
 from tests.support.logins import Login
 from tools.steps import environment
@@ -36,7 +36,7 @@ PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
 # Pages whose Python stands alone or is run by a test here; another must be given its test.
-RUN_HERE = {README}
+RUN_HERE = {README, DOCS / "how-to" / "native-apps.md"}  # the others: test_<page>.py beside this
 
 
 @asynccontextmanager
