@@ -15,7 +15,7 @@ WORKERS = min(CORES + 1, 4)
 # A Chromium has processes enough of its own, and some tests time what they see.
 BROWSERS = min(CORES, 2)
 # What an app meets of us, and all that wants SQLAlchemy 2.0.
-ON_THE_OLDEST = ("tests/test_plugin.py",)
+ON_THE_OLDEST = ("tests/test_plugin.py", "tests/contrib")
 _OLD_WARNINGS = ("-W", "ignore::PendingDeprecationWarning")  # Starlette imports `multipart`
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import inspect as inspect_tables
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -313,9 +314,8 @@ class Batonpass(Generic[UserT]):
         Raises:
             AccessTokenInvalidError: It is none.
         """
-        python_type = self._user_key.type.python_type
         try:
-            return python_type(subject)
+            return _python_type(self._user_key.type)(subject)
         except (ValueError, TypeError) as error:
             raise AccessTokenInvalidError from error
 
@@ -495,6 +495,17 @@ def _single_key(user: type[Any] | Table) -> Any:  # a column of the app's key ty
         message = f"The user table {table.name!r} needs one primary key column, not {len(keys)}."
         raise ConfigurationError(message)
     return keys[0]
+
+
+def _python_type(column_type: TypeEngine[Any]) -> type[Any]:
+    """Return what a column's values are; a type around another (fastapi-users' GUID) does not say.
+
+    That may be written as an annotation: `Annotated[UUID, …]` is a UUID.
+    """
+    if isinstance(column_type, TypeDecorator):
+        column_type = column_type.impl_instance
+    python_type = column_type.python_type
+    return cast("type[Any]", getattr(python_type, "__origin__", python_type))
 
 
 def _with_login_form(check: Callable[..., Any]) -> Callable[..., Any]:

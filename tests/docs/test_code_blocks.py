@@ -36,7 +36,11 @@ PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
 # Pages whose Python stands alone or is run by a test here; another must be given its test.
-RUN_HERE = {README, DOCS / "how-to" / "native-apps.md"}  # the others: test_<page>.py beside this
+RUN_HERE = {
+    README,
+    DOCS / "how-to" / "fastapi-users.md",  # in tests/contrib
+    DOCS / "how-to" / "native-apps.md",  # in test_native_apps.py
+}
 
 
 @asynccontextmanager

@@ -28,11 +28,12 @@ class _OneBearer(OAuth2PasswordBearer):
 
 def bearer_scheme(prefix: str) -> OAuth2PasswordBearer:
     """Return the scheme behind the OpenAPI page's Authorize button (RFC 6750 §2.1)."""
-    return _OneBearer(
-        tokenUrl=f"{prefix.lstrip('/')}/token",
-        scheme_name="OAuth2PasswordBearer",
-        auto_error=False,
-    )
+    return bearer_scheme_at(f"{prefix.lstrip('/')}/token", name="OAuth2PasswordBearer")
+
+
+def bearer_scheme_at(token_url: str, *, name: str) -> OAuth2PasswordBearer:
+    """Return the same for a login that stands elsewhere, by the name that the schema shows."""
+    return _OneBearer(tokenUrl=token_url, scheme_name=name, auto_error=False)
 
 
 class VerifiedClaims(SecurityBase):
