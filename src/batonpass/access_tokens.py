@@ -25,6 +25,8 @@ from batonpass.keys import KeyRing, SigningKey
 from batonpass.refresh_tokens import MAX_GENERATION
 
 MAX_TOKEN_LENGTH = 8 * 1024
+MAX_EXTRA_BYTES = 4 * 1024  # of an app's own claims: the header travels with every request
+ACTOR = "act"  # RFC 8693 §4.1
 MAX_DEPTH = 8  # arrays and objects inside each other, the claims themselves being the first
 LEEWAY = timedelta(seconds=10)  # nodes are 2 s apart at most; more would lengthen every token
 MAX_LIFETIME = timedelta(hours=24)
@@ -81,6 +83,11 @@ class Claims:
     jti: str
     extra: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def actor(self) -> str | None:
+        """Who acts in the user's name; None: it is the user (RFC 8693 §4.1)."""
+        return actor_in(self.extra)
+
 
 class AccessTokens:
     """Writes and reads the access tokens of one issuer for one audience."""
@@ -118,15 +125,15 @@ class AccessTokens:
         for ES256 and 1.8 times for HS256 (measured: 54 against 33 µs, 14 against 8).
 
         Raises:
-            ValueError: `extra` names a claim of ours or has no JSON form, `lifetime` is not within
-                MAX_LIFETIME, or the token would be one that we refuse ourselves.
+            ValueError: `extra` would not pass `check_extra`, `lifetime` is not within MAX_LIFETIME,
+                or the token would be one that we refuse ourselves.
         """
         if not _NOTHING < lifetime <= MAX_LIFETIME:
             msg = f"an access token lives up to {MAX_LIFETIME}, not {lifetime}"
             raise ValueError(msg)
         added = ""
         if extra:
-            _check_extra(extra)
+            _check_names(extra)
             added = "," + _write_json(dict(extra))[1:-1]
         # Written out: all but `sub` are numbers or of an alphabet that needs no escaping, and the
         # encoder takes 2 µs for what takes 0.5 so.
@@ -199,6 +206,32 @@ class AccessTokens:
             _refuse("claim_aud")
 
 
+def check_extra(extra: Mapping[str, object] | None) -> None:
+    """Check what an app wants to add, before it is kept: tokens are issued after the commit.
+
+    Raises:
+        ValueError: It names a claim of ours, has no JSON form, or is too long or too deep.
+    """
+    if not extra:
+        return
+    _check_names(extra)
+    try:
+        written = _write_json(dict(extra))
+    except (TypeError, ValueError) as error:
+        msg = f"claims are JSON: {error}"
+        raise ValueError(msg) from error
+    if len(written.encode("utf-8", "surrogatepass")) > MAX_EXTRA_BYTES or not _is_unicode(extra):
+        msg = f"claims are Unicode and take up to {MAX_EXTRA_BYTES} bytes as JSON"
+        raise ValueError(msg)
+
+
+def actor_in(claims: Mapping[str, object]) -> str | None:
+    """Return who acts in the user's name, as the claim `act` says it; None: nobody does."""
+    found = claims.get(ACTOR)
+    subject = found.get("sub") if isinstance(found, Mapping) else None
+    return subject if isinstance(subject, str) else None
+
+
 def _refuse(problem: str) -> NoReturn:
     raise AccessTokenRefusedError(problem) from None
 
@@ -207,7 +240,7 @@ def _encode(raw: bytes) -> bytes:
     return urlsafe_b64encode(raw).rstrip(b"=")
 
 
-def _check_extra(extra: Mapping[str, object]) -> None:
+def _check_names(extra: Mapping[str, object]) -> None:
     if ours := _OUR_CLAIMS.intersection(extra):
         msg = f"these claims are not the app's to set: {', '.join(sorted(ours))}"
         raise ValueError(msg)

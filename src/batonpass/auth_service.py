@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from batonpass import family as rules
 from batonpass import ids
-from batonpass.access_tokens import AccessTokens, Claims
+from batonpass.access_tokens import ACTOR, AccessTokens, Claims, actor_in, check_extra
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
@@ -48,6 +48,7 @@ from batonpass.revocations import Revocations
 from batonpass.settling import Settling
 from batonpass.signing_keys import SigningKeys
 from batonpass.storage.batching import LOCK_WAIT_ALONE_MS, GroupCommit
+from batonpass.storage.callers import CallersTransaction
 from batonpass.storage.engine import Database
 from batonpass.storage.rulings import Bench, Changes, Outcome, Request
 from batonpass.storage.store import Grant, Locked, Rotation, Store, StoredFamily
@@ -57,6 +58,7 @@ logger = logging.getLogger(__name__)
 security_log = logging.getLogger("batonpass.security")
 
 LOGOUT_ACCEPTS_EXPIRED_BY = timedelta(hours=24)
+ACTS_FOR = timedelta(hours=1)  # somebody in a user's name
 _LOGGED_AS = {EventName.REFRESH_TOKEN_REUSED: "authn_token_reuse"}  # OWASP's name in the log
 _EVENT_OF_ENDING = {
     Ending.LOGOUT: EventName.SESSION_LOGGED_OUT,
@@ -67,6 +69,7 @@ _EVENT_OF_ENDING = {
 T = TypeVar("T")
 
 Guard = Callable[[Connection], bool]
+ClaimsOf = Callable[[Connection], Mapping[str, Any] | None]
 Deed = Callable[[Connection], None]
 OnEvent = Callable[[SecurityEvent], None]
 OnVerdict = Callable[[Verdict], None]
@@ -175,9 +178,11 @@ class AuthService:
         transport: Transport = Transport.COOKIE,
         persistent: bool = True,
         replaces: str | None = None,
-        claims: Mapping[str, Any] | None = None,
+        claims_of: ClaimsOf | None = None,
+        actor: str | None = None,
         guard: Guard | None = None,
         events: Sequence[SecurityEvent] = (),
+        within: CallersTransaction | None = None,
     ) -> TokenAnswer:
         """Start a family for a user who has just logged in: its refresh token of generation 0.
 
@@ -187,14 +192,21 @@ class AuthService:
             transport: How the family's tokens will travel; it keeps it.
             persistent: "Keep me signed in".
             replaces: A refresh token that came with the login: its family is ended (S-SES-1).
-            claims: What every access token of the family carries besides ours.
+            claims_of: Says what every access token of the family carries besides ours; asked once
+                the user's row is locked.
+            actor: Who acts in the user's name, as claim `act`; then the family lasts for ACTS_FOR
+                at most, and ends no other.
             guard: Asked once the user's row is locked, whether the login still holds: a password
                 change or a disabling may have overtaken it (S-SES-3).
             events: What else the login tells, in the same transaction.
+            within: The caller's transaction, which the login is a part of; None: one of its own.
 
         Raises:
-            InvalidCredentialsError: There is no such user, or `guard` said no.
+            InvalidCredentialsError: There is no such user, they are not active, or `guard` said no.
+            ValueError: `claims_of` names a claim of ours, or what it says has no place in a token.
             StoreUnavailableError: The database is away.
+
+        Source: RFC 8693 §4.1 (`act`).
         """
         secret = secrets.token_bytes(SECRET_BYTES)
         replaced = None if replaces is None else decode(self._keys.refresh_mac, replaces)
@@ -204,11 +216,14 @@ class AuthService:
                 raise InvalidCredentialsError
             if guard is not None and not guard(connection):
                 raise InvalidCredentialsError
+            claims = _with_actor(None if claims_of is None else claims_of(connection), actor)
+            check_extra(claims)
             now = self.clock.now()
             changes = Changes()
-            self._make_room(connection, user_id, replaced, visit, changes)
+            room = None if actor is not None else self.policy.sessions_per_user
+            self._make_room(connection, user_id, replaced, visit, changes, room=room)
             stored = StoredFamily(
-                family=_first_generation(digest(secret), self.policy, now),
+                family=_first_generation(digest(secret), now + self._lasts_for(actor), now),
                 user_id=user_id,
                 created_at=now,
                 transport=transport,
@@ -219,10 +234,13 @@ class AuthService:
             )
             self.store.insert(connection, stored)
             changes.events += events
-            changes.events.append(_event(EventName.SESSION_CREATED, stored, visit, now))
+            created = _event(EventName.SESSION_CREATED, stored, visit, now)
+            if actor is not None:
+                created = replace(created, details={**created.details, "actor": actor})
+            changes.events.append(created)
             return stored, changes
 
-        stored = await self._do(work)
+        stored = await (self._do(work) if within is None else self._join(within, work))
         token = RefreshToken(transport, stored.family.id, 0, secret)
         return self._answer(stored.grant, token)
 
@@ -399,6 +417,32 @@ class AuthService:
 
         return await self._do(work)
 
+    async def update_claims(self, user_id: object, claims_of: ClaimsOf) -> int:
+        """Have every session of a user carry new claims from its next refresh on.
+
+        Who acts in whose name stays as it is.
+
+        Returns:
+            How many sessions carry them.
+
+        Raises:
+            ValueError: What `claims_of` says has no place in a token; nothing changed.
+            StoreUnavailableError: The database is away.
+        """
+
+        def work(connection: Connection) -> tuple[int, Changes]:
+            if not self.store.lock_user(connection, user_id):
+                return 0, Changes()
+            claims = claims_of(connection)
+            live = self.store.lock_live_of(connection, user_id)
+            rows = {one.family.id: _with_actor(claims, actor_in(one.claims or {})) for one in live}
+            for row in rows.values():
+                check_extra(row)
+            self.store.set_claims(connection, rows)
+            return len(rows), Changes()
+
+        return await self._do(work)
+
     async def end_everything(self, visit: Visit, *, begun_before: datetime | None = None) -> None:
         """Declare every session from before a moment over, everybody's (a restored backup)."""
         moment = begun_before or self.clock.now()
@@ -446,7 +490,8 @@ class AuthService:
             found = self.store.get(connection, family_id)
             if found is None:
                 raise _revoked(Ending.EXPIRED)
-            self.store.lock_user(connection, found.user_id)
+            if not self.store.lock_user(connection, found.user_id):
+                raise _revoked(Ending.USER_DISABLED)
             if deed is not None:
                 deed(connection)
             live = self.store.lock_live_of(connection, found.user_id)
@@ -589,6 +634,10 @@ class AuthService:
             session=grant,
         )
 
+    def _lasts_for(self, actor: str | None) -> timedelta:
+        limit = self.policy.absolute_limit
+        return limit if actor is None else min(limit, ACTS_FOR)
+
     def _make_room(
         self,
         connection: Connection,
@@ -596,8 +645,10 @@ class AuthService:
         replaced: RefreshToken | None,
         visit: Visit,
         changes: Changes,
+        *,
+        room: int | None,
     ) -> None:
-        """End the family that a new login replaces, and the oldest beyond the user's limit."""
+        """End the family that a new login replaces, and (None: none) the oldest beyond `room`."""
         now = self.clock.now()
         live = [
             stored.family.id
@@ -605,7 +656,8 @@ class AuthService:
             if not stored.family.is_over(self.policy, now)
             and (replaced is None or stored.family.id != replaced.family_id)
         ]
-        excess = set(live[self.policy.sessions_per_user - 1 :])  # newest first: the oldest end
+        # newest first: the oldest end
+        excess = set() if room is None else set(live[room - 1 :])
         leaving = excess if replaced is None else excess | {replaced.family_id}
         if not leaving:
             return
@@ -645,11 +697,7 @@ class AuthService:
 
         def deed(connection: Connection) -> tuple[T, Changes]:
             self.store.limit_lock_wait(connection, LOCK_WAIT_ALONE_MS)
-            result, changes = work(connection)
-            self.store.save(connection, list(changes.families.values()))
-            self.store.add_revocations(connection, changes.ended, self.clock.now())
-            self.store.add_events(connection, changes.events)
-            return result, changes
+            return self._work_and_write(connection, work)
 
         async def write_and_tell() -> T:
             result, changes = await self.database.write(deed)
@@ -660,6 +708,25 @@ class AuthService:
         self._deeds.add(task)
         task.add_done_callback(self._deeds.discard)
         return await asyncio.shield(task)
+
+    async def _join(
+        self, within: CallersTransaction, work: Callable[[Connection], tuple[T, Changes]]
+    ) -> T:
+        """Run a deed in the caller's transaction, and tell of it when they have committed."""
+        result, changes = await within.run(
+            lambda connection: self._work_and_write(connection, work)
+        )
+        within.after_commit(lambda: self._after_commit(changes))
+        return result
+
+    def _work_and_write(
+        self, connection: Connection, work: Callable[[Connection], tuple[T, Changes]]
+    ) -> tuple[T, Changes]:
+        result, changes = work(connection)
+        self.store.save(connection, list(changes.families.values()))
+        self.store.add_revocations(connection, changes.ended, self.clock.now())
+        self.store.add_events(connection, changes.events)
+        return result, changes
 
     def _after_commit(self, changes: Changes) -> None:
         self.revocations.note(changes.ended, self.clock.now())
@@ -705,7 +772,15 @@ def _raise_unless_answered(outcome: Outcome) -> None:
         raise refusal
 
 
-def _first_generation(token: bytes, policy: Policy, now: datetime) -> Family:
+def _with_actor(claims: Mapping[str, Any] | None, actor: str | None) -> Mapping[str, Any] | None:
+    """Add who acts in the user's name; the app's own claims cannot say so."""
+    if claims and ACTOR in claims:
+        message = f"The claim {ACTOR!r} is said by sign_in(actor=…), not by the app's claims."
+        raise ValueError(message)
+    return claims if actor is None else {**(claims or {}), ACTOR: {"sub": actor}}
+
+
+def _first_generation(token: bytes, expires_at: datetime, now: datetime) -> Family:
     return Family(
         id=ids.new_id(now),
         token=token,
@@ -716,7 +791,7 @@ def _first_generation(token: bytes, policy: Policy, now: datetime) -> Family:
         window_generation=0,
         window_started_at=None,
         rotated_at=now,
-        expires_at=now + policy.absolute_limit,
+        expires_at=expires_at,
         ended_at=None,
         ended_reason=None,
         shown_at=now,

@@ -145,6 +145,17 @@ class LoginRequiredAgainError(BearerError):
     detail = "Please enter your password again to do this."
 
 
+class ActorNotAllowedError(BatonpassError):
+    """Somebody acts in the user's name: what asks for the user's own password is not for them.
+
+    Source: RFC 8693 §4.1 (`act`).
+    """
+
+    status = 403
+    code = "actor_not_allowed"
+    detail = "Only the user can do this, nobody in their name."
+
+
 # --- logging in, registering, passwords --------------------------------------------------------
 
 

@@ -63,6 +63,7 @@ class Family:
         ended_at: When the family ended; None: it lives.
         ended_reason: Why it ended.
         shown_at: The last rotation that may be shown: older than grace when the next one came.
+        user_is_active: What the app says of its user; no column of ours.
     """
 
     id: UUID
@@ -78,6 +79,7 @@ class Family:
     ended_at: datetime | None
     ended_reason: Ending | None
     shown_at: datetime
+    user_is_active: bool = True
 
     def began_before(self, moment: datetime | None) -> bool:
         """Whether the login was earlier than `moment`; None: no such moment was set."""
@@ -133,12 +135,16 @@ class Ruling:
     ends: Ending | None = None
 
 
-def judge(family: Family | None, presented: Presented, policy: Policy, arrived: datetime) -> Ruling:
+def judge(  # noqa: C901 - the table's rows, a branch each
+    family: Family | None, presented: Presented, policy: Policy, arrived: datetime
+) -> Ruling:
     """Decide what a refresh token that passed its MAC means, row by row of docs/security.md."""
     if family is None:  # purged: its time was over long ago
         return Ruling(Verdict.EXPIRED)
     if family.ended_at is not None or family.began_before(policy.not_before):
         return Ruling(Verdict.REVOKED)
+    if not family.user_is_active:
+        return Ruling(Verdict.REVOKED, ends=Ending.USER_DISABLED)
     if family.is_over(policy, arrived):
         return Ruling(Verdict.EXPIRED, ends=Ending.EXPIRED)
     if presented.is_current(family):

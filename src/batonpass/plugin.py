@@ -14,17 +14,18 @@ import contextlib
 import inspect
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast, get_type_hints
 
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import Connection, Engine, MetaData, Table, select
+from sqlalchemy import Connection, Engine, MetaData, Row, Table, select
 from sqlalchemy import inspect as inspect_mapping
 from sqlalchemy import inspect as inspect_tables
 from sqlalchemy.exc import NoInspectionAvailable
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from starlette.middleware import Middleware
@@ -33,16 +34,18 @@ from starlette.responses import Response
 
 from batonpass import models
 from batonpass.access_tokens import AccessTokens, Claims
-from batonpass.auth_service import AuthService, Visit
+from batonpass.auth_service import AuthService, ClaimsOf, Visit
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
     BatonpassError,
     ConfigurationError,
     InvalidCredentialsError,
+    SessionRevokedError,
     StoreUnavailableError,
 )
 from batonpass.events import EventName
+from batonpass.family import Ending
 from batonpass.http.answers import logged_out, refusal
 from batonpass.http.csrf import serialised
 from batonpass.http.dependencies import (
@@ -68,13 +71,17 @@ from batonpass.listeners import Handler, Listeners, event_names
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import Transport
 from batonpass.revocations import POLL_SECONDS
+from batonpass.storage.callers import CallersTransaction
 from batonpass.storage.engine import Database
-from batonpass.storage.store import Store
+from batonpass.storage.store import IsActive, Store
 
 logger = logging.getLogger(__name__)
 
 UserT = TypeVar("UserT")
+T = TypeVar("T")
 HandlerT = TypeVar("HandlerT", bound=Handler)
+ClaimsFor = Callable[[Any], Mapping[str, Any] | None]  # of the app's own class
+ClaimsForT = TypeVar("ClaimsForT", bound=ClaimsFor)
 PURGE_EVERY_SECONDS = 3600.0
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 
@@ -105,6 +112,7 @@ class Batonpass(Generic[UserT]):
         prefix: str = "/auth",
         table_prefix: str = "",
         schema: str | None = None,
+        active: IsActive | None = None,
         cookie_secure: bool | None = None,
         cookie_samesite: Literal["strict", "lax", "none"] = "strict",
         public_url: str | None = None,
@@ -128,6 +136,9 @@ class Batonpass(Generic[UserT]):
             prefix: Where our routes stand: a path such as "/auth".
             table_prefix: Stands before each of our tables' names.
             schema: The schema of our tables.
+            active: What of a user's row says that they may still be here: `Account.is_active`, or
+                any condition on their table. Of anybody else a login and the next refresh are
+                refused. None: a refresh reads no user.
             cookie_secure: True: Secure cookies with __Host- names; False: plain ones; None: by the
                 request's scheme.
             cookie_samesite: The cookies' SameSite.
@@ -143,8 +154,7 @@ class Batonpass(Generic[UserT]):
         """
         secrets = parse_secrets(secret) if isinstance(secret, str) else _checked(secret)
         if not _PREFIX.fullmatch(prefix):
-            message = f"prefix: {prefix!r} is no path such as '/auth'."
-            raise ConfigurationError(message)
+            raise ConfigurationError(_no_prefix(prefix))
         origins = _exact_origins(cors_origins)
         self._user = user
         self._user_key = _single_key(user)
@@ -158,7 +168,8 @@ class Batonpass(Generic[UserT]):
         self.clock = clock or Clock()
         self.ring = KeyRing(secrets, algorithm)
         self.database = Database(engine)
-        self.store = Store(self.tables, self.database.dialect)
+        self._active = active
+        self.store = Store(self.tables, self.database.dialect, active)
         self.service = AuthService(
             database=self.database,
             store=self.store,
@@ -178,6 +189,7 @@ class Batonpass(Generic[UserT]):
             origin_of=origin_of,
         )
         self._authenticate: Callable[..., Any] | None = None
+        self._claims_for: ClaimsFor | None = None
         self._is_installed = False
         self.scheme = bearer_scheme(prefix)
         self.claims = VerifiedClaims(self.service, self.scheme)
@@ -203,13 +215,93 @@ class Batonpass(Generic[UserT]):
         self._authenticate = _with_login_form(check)
         return check
 
-    async def sign_in(self, user: UserT, request: Request, *, persistent: bool = True) -> Response:
+    def claims_for(self, claims: ClaimsForT) -> ClaimsForT:
+        """Decide what a user's access tokens carry besides ours: roles and the like.
+
+        A function of the user that returns a dict, or None. It is asked at each login, with the
+        user as they are in the database, inside of the session that has loaded them: it may follow
+        their relationships, also on an async engine. What it says is kept with the session, so a
+        refresh reads no user: call `update_claims` when it changes. `auth.claims` shows it as
+        `extra`.
+
+        Raises:
+            ConfigurationError: It is async.
+        """
+        if inspect.iscoroutinefunction(claims):
+            message = (
+                "auth.claims_for takes no async function: it is given a user whose relationships "
+                "may be read."
+            )
+            raise ConfigurationError(message)
+        self._claims_for = claims
+        return claims
+
+    async def update_claims(self, user: UserT | object) -> int:
+        """Ask `claims_for` again: a user's sessions carry the answer from their next refresh on.
+
+        Access tokens that are out keep what they say until they are over; where that is too long
+        (somebody loses a right), `end_sessions`.
+
+        Args:
+            user: Whose, or their key. What changed is committed by now.
+
+        Returns:
+            How many sessions carry it.
+
+        Raises:
+            ConfigurationError: There is no `claims_for`.
+        """
+        key = self._key(user)
+        claims_of = self._claims_of(key)
+        if claims_of is None:
+            message = "auth.update_claims asks the function of auth.claims_for: there is none."
+            raise ConfigurationError(message)
+        return await self.service.update_claims(key, claims_of)
+
+    async def sign_in(
+        self,
+        user: UserT,
+        request: Request,
+        *,
+        persistent: bool = True,
+        session: Session | AsyncSession | None = None,
+        actor: UserT | str | None = None,
+    ) -> Response:
         """Start a session for a user who proved who they are in another way (a passkey, OAuth).
+
+        It takes the place of the one that this browser had.
+
+        Args:
+            user: Who.
+            request: Theirs.
+            persistent: "Keep me signed in".
+            session: Of SQLAlchemy, sync or async, in whose transaction this takes part: a sign-up
+                then makes user and session in one commit, which is the caller's. None: a
+                transaction of its own.
+            actor: Who acts in the user's name, support staff say: a user, or a name. Such a session
+                lasts for an hour at most and until the browser closes, its tokens carry the claim
+                `act` (RFC 8693 §4.1), `auth.fresh` refuses it, and the user sees who it was.
 
         Returns:
             A token answer with its cookies.
+
+        Raises:
+            InvalidCredentialsError: There is no such user, or they are not active.
         """
-        return await finish_login(self.edge, request, self.key_of_user(user), persistent)
+        within = None
+        if session is not None:
+            within = CallersTransaction(session)
+            await within.flush()
+        key = self.key_of_user(user)
+        return await finish_login(
+            self.edge,
+            request,
+            key,
+            persistent and actor is None,
+            claims_of=self._claims_of(key),
+            actor=actor if actor is None or isinstance(actor, str) else str(self._key(actor)),
+            within=within,
+        )
 
     async def sign_out(self, request: Request) -> Response:
         """End the session that the request's access token belongs to.
@@ -228,18 +320,18 @@ class Batonpass(Generic[UserT]):
         )
         return logged_out(self.edge.cookies(scope))
 
-    async def end_sessions(self, user: UserT, request: Request | None = None) -> int:
+    async def end_sessions(self, user: UserT | object, request: Request | None = None) -> int:
         """End every session of a user, on each process within 2 s: an account was taken over, say.
 
         Args:
-            user: Whose.
+            user: Whose, or their key.
             request: Whose address the events shall show; None: nobody's.
 
         Returns:
             How many were ended.
         """
         visit = Visit() if request is None else self.edge.visit(request.scope)
-        return await self.service.end_sessions(self.key_of_user(user), visit)
+        return await self.service.end_sessions(self._key(user), visit)
 
     def fresh(self, max_age: timedelta = FRESH_FOR) -> ClaimsDependency:
         """Make a dependency for dangerous deeds: the claims, of a recent login.
@@ -272,17 +364,19 @@ class Batonpass(Generic[UserT]):
 
         return add
 
-    def install(self, app: FastAPI, *, fast: bool = True) -> None:
+    def install(self, app: FastAPI, *, prefix: str | None = None, fast: bool = True) -> None:
         """Add the routes, the gate, the error answers and the heartbeat to an app.
 
         Without `authenticate` there is no route to log in by: `sign_in` is the app's way then.
 
         Args:
             app: The app, at any time before it serves.
+            prefix: Where our routes stand; None: as the constructor was told.
             fast: Answer refreshes in the gate; False: by an ordinary route.
 
         Raises:
-            ConfigurationError: This was installed already, or the app serves by now.
+            ConfigurationError: This was installed already, or the app serves by now, or `prefix` is
+                no path.
         """
         if self._is_installed:
             message = "This Batonpass is installed already: each app has one of its own."
@@ -290,10 +384,13 @@ class Batonpass(Generic[UserT]):
         if app.middleware_stack is not None:
             message = "auth.install adds a middleware: call it before it serves its first request."
             raise ConfigurationError(message)
+        if prefix is not None:
+            self._move_to(prefix)
         self._is_installed = True
         log_in = None
         if self._authenticate is not None:
-            log_in = log_in_with(self.edge, _or_refuse(self._authenticate), self.key_of_user)
+            user_of = _or_refuse(self._authenticate)
+            log_in = log_in_with(self.edge, user_of, self.key_of_user, self._claims_of)
         router = build_router(
             self.edge,
             scheme=self.scheme,
@@ -336,6 +433,25 @@ class Batonpass(Generic[UserT]):
             return state.identity[0]
         mapper = cast("Mapper[UserT]", inspect_mapping(self._user))
         return mapper.primary_key_from_instance(user)[0]
+
+    def _key(self, user: UserT | object) -> object:
+        """Take a user, or what is their key already."""
+        is_user = not isinstance(self._user, Table) and isinstance(user, self._user)
+        return self.key_of_user(user) if is_user or isinstance(user, Row) else user
+
+    def _claims_of(self, key: object) -> ClaimsOf | None:
+        """Bind `claims_for` to a user, who is loaded where it is asked."""
+        claims_for = self._claims_for
+        if claims_for is None:
+            return None
+        return lambda connection: self._with_user(connection, key, claims_for)
+
+    def _move_to(self, prefix: str) -> None:
+        if not _PREFIX.fullmatch(prefix):
+            raise ConfigurationError(_no_prefix(prefix))
+        self.edge = replace(self.edge, prefix=prefix)
+        self.scheme.model = bearer_scheme(prefix).model
+        self.claims.model = self.scheme.model
 
     # --- the heartbeat -------------------------------------------------------------------------
 
@@ -419,9 +535,13 @@ class Batonpass(Generic[UserT]):
     def _make_user_dependency(self) -> Callable[..., Any]:
         async def user(found: Annotated[Claims, Depends(self.claims)]) -> UserT:
             key = self.key_of(found.subject)
-            loaded = await self.database.read(lambda connection: self._load(connection, key))
+            loaded, is_active = await self.database.read(
+                lambda connection: (self._load(connection, key), self._may_be_here(connection, key))
+            )
             if loaded is None:
                 raise AccessTokenInvalidError
+            if not is_active:
+                raise SessionRevokedError(reason=Ending.USER_DISABLED.value)
             return loaded
 
         return user
@@ -438,11 +558,24 @@ class Batonpass(Generic[UserT]):
         return optional_user
 
     def _load(self, connection: Connection, key: object) -> UserT | None:
+        return self._with_user(connection, key, lambda user: user)
+
+    def _with_user(
+        self, connection: Connection, key: object, use: Callable[[UserT], T | None]
+    ) -> T | None:
+        """Load a user, and use them while what they refer to can be loaded; None: there is none."""
         if isinstance(self._user, Table):
             row = connection.execute(select(self._user).where(self._user_key == key)).first()
-            return cast("UserT | None", row)
+            return None if row is None else use(cast("UserT", row))
         with Session(bind=connection, expire_on_commit=False) as session:
-            return session.get(self._user, key)
+            user = session.get(self._user, key)
+            return None if user is None else use(user)
+
+    def _may_be_here(self, connection: Connection, key: object) -> bool:
+        if self._active is None:
+            return True
+        statement = select(self._user_key).where(self._user_key == key, self._active)
+        return connection.execute(statement).first() is not None
 
 
 def _checked(given: object) -> tuple[bytes, ...]:
@@ -476,6 +609,10 @@ def _exact_origins(origins: Iterable[str]) -> frozenset[str]:
 
 def _is_exact(origin: str) -> bool:
     return origin.startswith(("http://", "https://")) and serialised(origin) == origin
+
+
+def _no_prefix(found: str) -> str:
+    return f"prefix: {found!r} is no path such as '/auth'."
 
 
 def _no_user(found: object, wanted: str) -> str:

@@ -210,6 +210,31 @@ async def test_the_react_packages_own_dialog_is_heard_keeps_the_focus_and_leads_
     await page.wait_for_url("**/login?return_to=%2Freact-page%2F")
 
 
+async def test_the_react_packages_question_for_the_password_is_heard_and_led_by_keyboard(
+    bare_page: Page,
+) -> None:
+    page = bare_page
+
+    await page.get_by_role("button", name="Erase all").press("Enter")
+    dialog = page.get_by_role("dialog", name="Please confirm that it is you")
+    await expect(dialog.get_by_label("Password")).to_be_focused()
+    violations = await page.evaluate(FOUND, RULES["light"])
+    stops = []
+    for key in ["Tab"] * 5 + ["Shift+Tab"] * 5:
+        await page.keyboard.press(key)
+        stops.append(await page.evaluate(WHERE))
+    await dialog.get_by_label("Password").fill("not hers")
+    await page.keyboard.press("Enter")
+    await expect(dialog.get_by_role("alert")).to_have_text("The password is wrong.")
+    await dialog.get_by_label("Password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_text("All is erased.")).to_be_visible()
+    await expect(dialog).to_be_hidden()
+    assert violations == []
+    assert "the page beneath" not in stops
+
+
 async def end_every_session(server: LiveServer) -> None:
     """End them from another device."""
     bearer = await server.log_in_elsewhere("curl/8.5.0")

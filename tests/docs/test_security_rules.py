@@ -59,6 +59,9 @@ CONDITIONS: dict[str, Callable[[Case, Family], bool]] = {
         family.ended_at is not None
         or (case.policy.not_before is not None and case.policy.not_before > BEGAN)
     ),
+    "the app says that its user is not active (`active=`)": lambda _, family: (
+        not family.user_is_active
+    ),
     "it arrived at the idle limit or later, or at the absolute limit or later": (
         lambda case, family: case.arrived >= min(family.rotated_at + IDLE, family.expires_at)
     ),
@@ -113,6 +116,7 @@ def cases() -> Iterator[Case]:
     """Combine everything that the rules look at, at its bounds."""
     ended = a_family(ended_at=T0, ended_reason=Ending.LOGOUT)
     absolute = a_family(expires_at=T0 + GRACE)
+    disabled = [replace(one, user_is_active=False) for one in (a_family(), ended, absolute)]
     families = [
         a_family(
             recoverable_from=recoverable_from,
@@ -133,7 +137,7 @@ def cases() -> Iterator[Case]:
     )
     for policy, arrived, generation in product(policies, arrivals, range(3, 9)):
         forged = Presented(generation, token_digest(99), None)
-        for family in (*families, ended, absolute):
+        for family in (*families, ended, absolute, *disabled):
             for opens in (None, 7, 99):
                 yield Case(family, the_token(generation=generation, opens=opens), policy, arrived)
             yield Case(family, forged, policy, arrived)

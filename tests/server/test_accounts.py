@@ -1,7 +1,7 @@
 """What users do with their accounts, below HTTP: who is let in, what is counted, what is told."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -245,6 +245,15 @@ async def test_right_passwords_use_up_nothing(house: House) -> None:
         await house.accounts.confirm(claims, PASSWORD, HOME)
 
     assert await house.failures_counted() == 0
+
+
+async def test_who_acts_in_a_users_name_confirms_and_changes_nothing(house: House) -> None:
+    claims = replace(await house.a_session(), extra={"act": {"sub": "support"}})
+
+    confirmed = await what_becomes_of(house.accounts.confirm(claims, PASSWORD, HOME))
+    changed = await what_becomes_of(house.accounts.change_password(claims, PASSWORD, NEW, HOME))
+
+    assert confirmed == changed == "actor_not_allowed"
 
 
 async def test_a_disabled_users_password_confirms_nothing(house: House) -> None:

@@ -110,7 +110,7 @@ async def test_it_moves_exactly_what_judge_would_rotate_and_as_rotate_does(
     cases = [a_case(dice, policy, house.user_id) for _ in range(ROWS)]
     await insert(house, cases)
     judged_by = replace(policy, not_before=NOT_BEFORE)
-    swaps = Swaps(house.database, house.tables, KEY, policy)
+    swaps = Swaps(house.database, house.store, KEY, policy)
 
     moved = await swaps.rotate([Request(case.token, T0, HOME) for case in cases], T0, LOCK_WAIT_MS)
 
@@ -141,7 +141,7 @@ async def test_two_requests_of_one_family_are_left_to_be_judged_in_turn(house: H
     tab = await a_tab(house)
     token = the_token_of(tab)
     other = replace(token, secret=bytes(32))
-    swaps = Swaps(house.database, house.tables, KEY, POLICY)
+    swaps = Swaps(house.database, house.store, KEY, POLICY)
 
     moved = await swaps.rotate([Request(token, T0), Request(other, T0)], T0, LOCK_WAIT_MS)
 
@@ -152,7 +152,7 @@ async def test_two_requests_of_one_family_are_left_to_be_judged_in_turn(house: H
 async def test_what_arrived_later_than_now_is_left_to_be_judged(house: House) -> None:
     tab = await a_tab(house)
     token = the_token_of(tab)
-    swaps = Swaps(house.database, house.tables, KEY, POLICY)
+    swaps = Swaps(house.database, house.store, KEY, POLICY)
 
     moved = await swaps.rotate([Request(token, T0 + TICK)], T0, LOCK_WAIT_MS)
 

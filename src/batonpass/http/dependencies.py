@@ -12,7 +12,11 @@ from starlette.types import Scope
 
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import AuthService
-from batonpass.errors import AccessTokenMissingError, LoginRequiredAgainError
+from batonpass.errors import (
+    AccessTokenMissingError,
+    ActorNotAllowedError,
+    LoginRequiredAgainError,
+)
 
 ClaimsDependency = Callable[..., Awaitable[Claims]]
 
@@ -81,6 +85,8 @@ def fresh_claims_of(
     """Make the dependency that also wants a password given not longer than `max_age` ago."""
 
     async def fresh(found: Annotated[Claims, Depends(claims)]) -> Claims:
+        if found.actor is not None:  # whose password it was nobody knows
+            raise ActorNotAllowedError
         if service.clock.now() - found.auth_time > max_age:
             raise LoginRequiredAgainError
         return found

@@ -4,7 +4,7 @@ What needs a users table of ours (register, password) is the server's. Each rout
 through the edge, calls one method of the service, and renders what it answers.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 from starlette.exceptions import HTTPException
 
 from batonpass.access_tokens import Claims
-from batonpass.auth_service import Guard
+from batonpass.auth_service import ClaimsOf, Guard
 from batonpass.clock import Clock
 from batonpass.errors import (
     BatonpassError,
@@ -33,6 +33,7 @@ from batonpass.http.edge import JSON_TYPES, Edge, Head, check_media_type, requir
 from batonpass.http.gate import refresh
 from batonpass.keys import KeyRing
 from batonpass.refresh_tokens import Transport
+from batonpass.storage.callers import CallersTransaction
 
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _NO_CONTENT = 204
@@ -246,15 +247,24 @@ def build_well_known(ring: KeyRing, clock: Clock) -> APIRouter:
     return router
 
 
-def log_in_with(edge: Edge, user_of: Callable[..., Any], key_of_user: KeyOf) -> LogIn:
-    """Make the login endpoint around an app's own `authenticate`, a FastAPI dependency."""
+def log_in_with(
+    edge: Edge,
+    user_of: Callable[..., Any],
+    key_of_user: KeyOf,
+    claims_of: Callable[[object], ClaimsOf | None],
+) -> LogIn:
+    """Make the login endpoint around an app's own `authenticate`, a FastAPI dependency.
+
+    `claims_of` says of a user's key what their access tokens carry.
+    """
 
     async def log_in(
         request: Request,
         form: Annotated[Login, Depends(login_form)],
         user: Annotated[Any, Depends(user_of)],
     ) -> Response:
-        return await finish_login(edge, request, key_of_user(user), form.remember)
+        key = key_of_user(user)
+        return await finish_login(edge, request, key, form.remember, claims_of=claims_of(key))
 
     return log_in
 
@@ -266,7 +276,9 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
     persistent: bool,  # noqa: FBT001 - what the form says
     *,
     guard: Guard | None = None,
-    claims: Mapping[str, Any] | None = None,
+    claims_of: ClaimsOf | None = None,
+    actor: str | None = None,
+    within: CallersTransaction | None = None,
     events: Sequence[SecurityEvent] = (),
 ) -> Response:
     """Start the session of a user who has proved who they are, and answer with its tokens."""
@@ -277,9 +289,11 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
         transport=edge.login_transport(scope),
         persistent=persistent,
         replaces=_cookie_or_none(edge, request),
-        claims=claims,
+        claims_of=claims_of,
+        actor=actor,
         guard=guard,
         events=events,
+        within=within,
     )
     return token_answer(edge.cookies(scope), answer)
 

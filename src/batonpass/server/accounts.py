@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import AuthService, TokenAnswer, Visit
 from batonpass.errors import (
+    ActorNotAllowedError,
     BusyError,
     EmailTakenError,
     InvalidCredentialsError,
@@ -187,6 +188,7 @@ class Accounts:
         """Let a signed-in user prove that it is still them: `auth_time` is now.
 
         Raises:
+            ActorNotAllowedError: Somebody acts in their name.
             WrongPasswordError: It is not their password.
             RateLimitedError: Too many failures in this session.
         """
@@ -200,6 +202,7 @@ class Accounts:
         """Give a signed-in user a new password and end every other session of theirs.
 
         Raises:
+            ActorNotAllowedError: Somebody acts in their name.
             WrongPasswordError: `current` is not their password.
             WeakPasswordError: The new one is too short, too long or too common.
             RateLimitedError: Too many failures in this session.
@@ -324,6 +327,8 @@ class Accounts:
     async def _check_own_password(
         self, claims: Claims, password: str, visit: Visit, failure: EventName
     ) -> User:
+        if claims.actor is not None:  # whatever they know, they are not the user
+            raise ActorNotAllowedError
         user = await self.get(UUID(claims.subject))
         now = self._service.clock.now()
         place = await self._service.database.write(

@@ -61,7 +61,7 @@ class GroupCommit:
         """Take what a transaction needs, and whom to tell what it changed."""
         swaps = None
         if Swaps.serves(database.engine):
-            swaps = Swaps(database, store.tables, bench.successor_keys[0], bench.policy)
+            swaps = Swaps(database, store, bench.successor_keys[0], bench.policy)
         self._transaction = Transaction(database, store, bench, clock, swaps)
         self._on_commit = on_commit
         # A test client makes a new event loop per call: a writer belongs to its loop.

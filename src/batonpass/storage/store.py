@@ -12,19 +12,23 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
     Connection,
     Row,
     Uuid,
     any_,
     bindparam,
     delete,
+    false,
     func,
     insert,
     or_,
     select,
     text,
+    true,
     update,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from batonpass import ids
 from batonpass.events import EventName, SecurityEvent
@@ -137,14 +141,33 @@ class Revoked:
     reason: Ending
 
 
+IsActive = ColumnElement[bool] | InstrumentedAttribute[bool]
+
+
 class Store:
     """The statements, compiled once for one set of tables."""
 
-    def __init__(self, tables: Tables, dialect: str) -> None:
-        """Take the tables and the name of the database's dialect."""
+    def __init__(self, tables: Tables, dialect: str, active: IsActive | None = None) -> None:
+        """Take the tables and the name of the database's dialect.
+
+        Args:
+            tables: Ours, in one app's MetaData.
+            dialect: SQLAlchemy's name of the database.
+            active: What of a user's row says that they may still be here; None: a refresh reads
+                no user.
+        """
         self.tables = tables
         self._on_postgresql = dialect == "postgresql"
         families = tables.refresh_tokens
+        # A table of its own, so that no name in `active` is taken for one of ours.
+        self._users = (
+            None
+            if active is None
+            else select(tables.user_key.label("key"), active.label("is_active")).subquery(
+                "batonpass_users"
+            )
+        )
+        self._user_is_active = self.is_active(families.c.user_id)
         not_before = select(tables.meta.c.not_before).scalar_subquery()
         self._wanted = wanted = (
             families.c.id == any_(bindparam("family_ids", type_=ARRAY(Uuid)))
@@ -154,7 +177,11 @@ class Store:
         # Every request of a batch waits for its own row here, in id order. `judge` then decides
         # row by row; SAVE writes what it changed.
         self._lock = (
-            select(families, not_before.label("not_before"))
+            select(
+                families,
+                not_before.label("not_before"),
+                self._user_is_active.label("user_is_active"),
+            )
             .where(wanted)
             .order_by(families.c.id)
             .with_for_update(key_share=True)
@@ -198,7 +225,7 @@ class Store:
         """Lock the families' rows until the transaction ends; ids without a row are left out."""
         rows = connection.execute(self._lock, {"family_ids": sorted(family_ids)}).all()
         return Locked(
-            families={row.id: _stored(row) for row in rows},
+            families={row.id: _stored(row, user_is_active=row.user_is_active) for row in rows},
             not_before=_utc(rows[0].not_before) if rows else None,
         )
 
@@ -228,6 +255,13 @@ class Store:
         taken = select(self.tables.refresh_tokens.c.id).where(self._wanted)
         return set(connection.scalars(taken, {"family_ids": sorted(seen)})) - free
 
+    def is_active(self, user_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Say of the user whose key `user_id` is whether they are active; gone ones are not."""
+        if self._users is None:
+            return true()
+        wanted = select(self._users.c.is_active).where(self._users.c.key == user_id)
+        return func.coalesce(wanted.scalar_subquery(), false())
+
     # --- families ------------------------------------------------------------------------------
 
     def insert(self, connection: Connection, stored: StoredFamily) -> None:
@@ -238,11 +272,15 @@ class Store:
         """Lock a user's row, so that logins and mass endings happen one after the other.
 
         Returns:
-            Whether there is such a user.
+            Whether there is such a user, and is active.
         """
         key = self.tables.user_key
         statement = select(key).where(key == user_id).with_for_update(key_share=True)
-        return connection.execute(statement).first() is not None
+        if connection.execute(statement).first() is None:
+            return False
+        return self._users is None or bool(
+            connection.scalar(select(self._users.c.is_active).where(self._users.c.key == user_id))
+        )
 
     def lock_live_of(self, connection: Connection, user_id: object) -> list[StoredFamily]:
         """Lock a user's families that have not ended, oldest first."""
@@ -255,11 +293,24 @@ class Store:
         )
         return [_stored(row) for row in connection.execute(statement)]
 
+    def set_claims(
+        self, connection: Connection, claims: Mapping[UUID, Mapping[str, Any] | None]
+    ) -> None:
+        """Write what the access tokens of locked families carry."""
+        families = self.tables.refresh_tokens
+        statement = update(families).where(families.c.id == bindparam("row_id"))
+        if claims:
+            connection.execute(
+                statement.values(claims=bindparam("new_claims", type_=families.c.claims.type)),
+                [{"row_id": key, "new_claims": claims[key]} for key in sorted(claims)],
+            )
+
     def get(self, connection: Connection, family_id: UUID) -> StoredFamily | None:
         """Read one family without locking it."""
         families = self.tables.refresh_tokens
-        row = connection.execute(select(families).where(families.c.id == family_id)).first()
-        return None if row is None else _stored(row)
+        statement = select(families, self._user_is_active.label("user_is_active"))
+        row = connection.execute(statement.where(families.c.id == family_id)).first()
+        return None if row is None else _stored(row, user_is_active=row.user_is_active)
 
     def live_of(self, connection: Connection, user_id: object) -> list[StoredFamily]:
         """Read a user's families that have not ended, newest first."""
@@ -561,7 +612,7 @@ def _changes(stored: StoredFamily) -> dict[str, object]:
     return {"row_id": stored.family.id, **{f"new_{name}": columns[name] for name in _CHANGING}}
 
 
-def _stored(row: Row[Any]) -> StoredFamily:
+def _stored(row: Row[Any], *, user_is_active: bool = True) -> StoredFamily:
     return StoredFamily(
         family=Family(
             id=row.id,
@@ -577,6 +628,7 @@ def _stored(row: Row[Any]) -> StoredFamily:
             ended_at=_utc(row.ended_at),
             ended_reason=None if row.ended_reason is None else Ending(row.ended_reason),
             shown_at=_utc_time(row.shown_at),
+            user_is_active=user_is_active,
         ),
         user_id=row.user_id,
         created_at=_utc_time(row.created_at),

@@ -18,18 +18,17 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Dialect, Engine, Table
+from sqlalchemy import Connection, Dialect, Engine, Table, literal_column
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
 
 from batonpass import ids
 from batonpass.family import Ruling, Verdict
-from batonpass.models import Tables
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import NONCE_BYTES, RefreshToken, Transport, derive_successor, digest
 from batonpass.storage.engine import Database
 from batonpass.storage.rulings import Outcome, Request
-from batonpass.storage.store import Grant
+from batonpass.storage.store import Grant, Store
 
 _ROTATES = Ruling(Verdict.ROTATE)
 _ALWAYS = timedelta(days=1)  # strict: a rotation that happened just now may be shown, too
@@ -70,6 +69,7 @@ UPDATE {families} AS family
    AND family.expires_at > $2
    AND family.rotated_at > $3
    AND spent.began_at >= (SELECT coalesce(max(not_before), '-infinity') FROM {meta})
+   AND {user_is_active}
 RETURNING family.id, user_id, generation, rotated_at, expires_at, auth_time, transport, persistent,
           claims, family.ip, family.device
 """
@@ -113,6 +113,7 @@ UPDATE {families}
    AND expires_at > :now
    AND rotated_at > :idle_since
    AND :began_at >= (SELECT coalesce(max(not_before), '') FROM {meta})
+   AND {user_is_active}
 RETURNING id, user_id, generation, rotated_at, expires_at, auth_time, transport, persistent, claims
 """
 
@@ -130,13 +131,14 @@ class Swaps:
     """Rotates what needs no judging, on one app's tables."""
 
     def __init__(
-        self, database: Database, tables: Tables, successor_key: bytes, policy: Policy
+        self, database: Database, store: Store, successor_key: bytes, policy: Policy
     ) -> None:
         """Write the statements down; `serves` has said that this database knows them."""
         self._database = database
         self._successor_key = successor_key
         self._policy = policy
         dialect = database.engine.dialect
+        tables = store.tables
         families = tables.refresh_tokens
         self._read_user_id = _reader(families.c.user_id.type, dialect)
         self._read_claims = _reader(families.c.claims.type, dialect)
@@ -144,6 +146,7 @@ class Swaps:
             "families": _name(families, dialect),
             "meta": _name(tables.meta, dialect),
             "history": _name(tables.rotation_history, dialect),
+            "user_is_active": _user_is_active(store, dialect),
         }
         self._on_postgresql = _ON_POSTGRESQL.format(**names)
         if policy.history:
@@ -323,6 +326,12 @@ def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any]:
 
 def _name(table: Table, dialect: Dialect) -> str:
     return dialect.identifier_preparer.format_table(table)
+
+
+def _user_is_active(store: Store, dialect: Dialect) -> str:
+    """Write what the app says of its users; "true" where it says nothing."""
+    condition = store.is_active(literal_column("user_id"))
+    return str(condition.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _text(moment: datetime) -> str:
