@@ -1,4 +1,4 @@
-"""What every test may ask for: databases, on SQLite and on a real PostgreSQL.
+"""What every test and every example may ask for: databases, on SQLite and on a real PostgreSQL.
 
 Each test has a database of its own. All workers of pytest-xdist share one PostgreSQL, started by
 whoever distributes the work.
@@ -18,7 +18,7 @@ from tests.support import postgres
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
-BROWSER_TESTS = Path(__file__).parent / "browser"
+BROWSER_TESTS = Path(__file__).parent / "tests" / "browser"
 WORKER_INPUT = "postgres_url"
 
 # Hypothesis' own "ci": the same examples in every run, and no deadline, for how busy a machine is
