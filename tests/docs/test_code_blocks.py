@@ -39,7 +39,9 @@ SETTLED = 2 * GRACE + timedelta(seconds=1)
 # test.
 RUN_HERE = {
     README,
+    DOCS / "how-to" / "fastapi-users.md",  # in tests/contrib
     DOCS / "how-to" / "former-tokens.md",  # in test_former_tokens_page.py
+    DOCS / "how-to" / "native-apps.md",  # in test_native_apps.py
     DOCS / "how-to" / "several-services.md",  # in test_several_services.py
     DOCS / "how-to" / "testing.md",  # in test_testing_page.py
 }
