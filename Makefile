@@ -1,6 +1,6 @@
 # The one door. Whatever needs more than three lines lives in tools/.
 .DEFAULT_GOAL := help
-.PHONY: setup run test check bench bench-peers bench-client fix lock help
+.PHONY: setup run test check docs bench bench-peers bench-client fix lock help
 export PYTHON
 
 setup: ## install everything into this folder; a second time is quick and harmless
@@ -12,8 +12,11 @@ run: setup ## serve on http://localhost:8000 with SQLite
 test: setup ## every test: Python on both databases, TypeScript, a real browser (ONLY=python|oldest|typescript|browser)
 	@.venv/bin/python -m tools.test $(ONLY)
 
-check: setup ## lint, format, types, import layers, TypeScript, known vulnerabilities
+check: setup ## lint, format, types, import layers, TypeScript, the documentation site, known vulnerabilities
 	@.venv/bin/python -m tools.check
+
+docs: setup ## the documentation site on http://localhost:8002
+	@exec .venv/bin/python -m tools.site --serve
 
 bench: setup ## what it costs, beside what it is compared with (ONLY=refresh: one question)
 	@.venv/bin/python -m benchmarks $(ONLY)

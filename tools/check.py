@@ -3,8 +3,8 @@
 import sys
 from functools import partial
 
-from tools import audit
-from tools.runners import Outcome, Result, conclude, line, run, timed
+from tools import audit, site
+from tools.runners import Ended, Outcome, Result, conclude, line, run, timed
 from tools.steps import ROOT, VENV, explained
 
 CHECKS = {
@@ -30,16 +30,25 @@ def main() -> int:
     if (ROOT / "package.json").exists():
         note(timed("pyright", partial(_checked, *PYRIGHT)))
         note(timed("typescript", partial(_checked, "npm", "run", "--silent", "check")))
+    note(timed("site", _built_site))
     note(timed("audit", audit.audit))
     return conclude(results)
 
 
 def _checked(*command: str) -> tuple[Outcome, str]:
-    ended = run(*command, quiet=True)
+    return _judged(run(*command, quiet=True))
+
+
+def _judged(ended: Ended) -> tuple[Outcome, str]:
     if ended.status == 0:
         return Outcome.PASSED, ""
     print(ended.output)
     return Outcome.FAILED, f"exit status {ended.status}; what it found stands above"
+
+
+def _built_site() -> tuple[Outcome, str]:
+    site.stage()
+    return _judged(site.build())
 
 
 if __name__ == "__main__":

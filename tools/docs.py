@@ -1,11 +1,15 @@
 """`python -m tools.docs`: writes docs/reference/ from the code; a test compares the two."""
 
+import importlib
+import importlib.util
 import inspect
 import re
+import secrets
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
+from typing import Any
 
 import typer
 from pydantic.fields import FieldInfo
@@ -13,7 +17,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from batonpass import cli, errors
 from batonpass.family import Ending
-from batonpass.server.settings import PREFIX, Settings
+from batonpass.server.app import build_app
+from batonpass.server.settings import PREFIX, Settings, load_settings
 from tools.steps import ROOT, explained
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -22,6 +27,15 @@ _SECTION = re.compile(r"^# --- (?P<title>.+?) -+$", re.MULTILINE)
 
 # Refused at the start or raised inside: no answer carries them.
 _NEVER_ANSWERED = (errors.ConfigurationError,)
+
+# Modules with public names: those in their `__all__`, else all that they define.
+_PUBLIC = (
+    "batonpass",
+    "batonpass.httpx_auth",
+    "batonpass.testing",
+    "batonpass.contrib.fastapi_users",
+)
+_FIRST = {"Batonpass": 0, "Login": 1, "Policy": 2, "Verifier": 3}  # what a reader looks for
 
 _REASONS = {
     Ending.LOGOUT: "logged out, or replaced by a new login in the same browser",
@@ -139,11 +153,126 @@ def cli_page() -> str:
     return "".join(parts)
 
 
+def http_page() -> str:
+    """Write the routes and their bodies, as the OpenAPI schema has them."""
+    schema = _schema()
+    bodies = schema["components"]["schemas"]
+    parts = [
+        _GENERATED,
+        "# HTTP\n\nThe routes, as the server's OpenAPI schema has them; `batonpass openapi` prints "
+        "the whole. The codes of refusals:\n[errors](errors.md). A body is JSON, but for the "
+        "login, which is a form.\n",
+    ]
+    for title, ours in (("In every app", True), ("In the server only", False)):
+        parts.append(f"\n## {title}\n")
+        for path, methods in schema["paths"].items():
+            for method, operation in methods.items():
+                if _is_in_every_app(path, operation) is ours:
+                    parts.append(f"\n### {method.upper()} {path}\n\n{_operation(operation)}")
+    parts.append("\n## Bodies\n")
+    for name, body in bodies.items():
+        parts.append(f"\n### {_body_name(name)}\n\n")
+        parts += [f"{body['description']}\n\n"] if "description" in body else []
+        parts.append("| field | type | |\n| --- | --- | --- |\n")
+        for field, kind in body["properties"].items():
+            needed = "" if field in body.get("required", ()) else "may be missing"
+            parts.append(f"| `{field}` | {_type(kind)} | {needed} |\n")
+    return "".join(parts)
+
+
+def python_page() -> str:
+    """Write where each public name's docstring is shown; the site puts it there."""
+    parts = [
+        _GENERATED,
+        "# Python\n\nThe public names, from their docstrings. All other names may change in any "
+        "release.\n",
+    ]
+    for module in filter(_exists, _PUBLIC):
+        parts.append(f"\n## {module}\n")
+        names = _exports(module)
+        ordered = sorted(names, key=lambda name: (_FIRST.get(name, len(_FIRST)), name.isupper()))
+        parts += [f"\n::: {module}.{name}\n" for name in ordered]
+        if not names:
+            parts.append(f"\n::: {module}\n    options:\n      show_root_heading: false\n")
+    return "".join(parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "cli.md": cli_page,
+    "http.md": http_page,
+    "python.md": python_page,
 }
+
+_COOKIE, _BEARER = "RefreshCookie", "OAuth2PasswordBearer"
+_SHOWN = {_COOKIE: "the refresh cookie", _BEARER: "an access token"}
+_FIRST_REFUSAL = 400
+
+
+def _exists(module: str) -> bool:
+    package = module.rpartition(".")[0]
+    return (not package or _exists(package)) and importlib.util.find_spec(module) is not None
+
+
+def _exports(module: str) -> list[str]:
+    """Return `__all__`; nothing where there is none, or where the module wants what is not here."""
+    try:
+        return list(getattr(importlib.import_module(module), "__all__", ()))
+    except ImportError:
+        return []
+
+
+def _schema() -> Any:  # an OpenAPI document
+    settings = load_settings(
+        _env_file=None,
+        database_url="sqlite:///nobody-asks-it.db",
+        BATONPASS_SECRET_KEY=secrets.token_hex(32),
+    )
+    return build_app(settings).openapi()
+
+
+def _is_in_every_app(path: str, operation: Any) -> bool:
+    return operation["tags"] == ["sessions"] or path == "/auth/token"
+
+
+def _operation(operation: Any) -> str:
+    answers = operation["responses"]
+    good = [status for status in answers if int(status) < _FIRST_REFUSAL]
+    refused = [status for status in answers if int(status) >= _FIRST_REFUSAL]
+    shown = [_SHOWN[name] for one in operation.get("security", ()) for name in one]
+    queried = [f"`?{p['name']}`" for p in operation.get("parameters", ()) if p["in"] == "query"]
+    told = {
+        "wants": " or ".join(shown),
+        "takes": ", ".join([*_bodies(operation.get("requestBody", {})), *queried]),
+        "answers": ", ".join(" ".join([one, *_bodies(answers[one])]) for one in good),
+        "refuses with": ", ".join(refused),
+    }
+    rows = "".join(f"| {name} | {text} |\n" for name, text in told.items() if text)
+    return f"{operation['summary']}.\n\n| | |\n| --- | --- |\n{rows}"
+
+
+def _bodies(described: Any) -> list[str]:
+    return [_type(one["schema"]) for one in described.get("content", {}).values() if one["schema"]]
+
+
+def _body_name(name: str) -> str:
+    return "LoginForm" if name.startswith("Body_log_in") else name
+
+
+def _type(schema: Any) -> str:
+    if "$ref" in schema:
+        name = _body_name(schema["$ref"].rpartition("/")[2])
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{one}`" for one in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'])}"
+    if "additionalProperties" in schema and isinstance(schema["additionalProperties"], dict):
+        return f"object of {_type(schema['additionalProperties'])}"
+    return "time" if schema.get("format") == "date-time" else str(schema.get("type", "anything"))
 
 
 def _answered() -> list[type[errors.BatonpassError]]:

@@ -50,6 +50,25 @@ def code_blocks(page: Path, language: str) -> list[str]:
     ]
 
 
+def files_of(page: Path, *languages: str) -> dict[str, str]:
+    """Return the files that a page has its reader write: each block names its file in line one.
+
+    Several blocks of one name are one file, in their order.
+    """
+    files: dict[str, str] = {}
+    for language in languages:
+        for block in code_blocks(page, language):
+            named = re.match(r"(?:#|//) (?P<name>[\w./-]+\.\w+)\n", block)
+            if named is not None:
+                files[named["name"]] = files.get(named["name"], "") + block
+    return files
+
+
+def languages_of(page: Path) -> set[str]:
+    """Return the languages of a page's code blocks."""
+    return {found["language"] for found in _FENCE.finditer(text_of(page))}
+
+
 @cache
 def table_under(page: Path, heading: str, first_column: str) -> list[dict[str, str]]:
     """Read a table: the first one under a heading that begins with this column.

@@ -6,26 +6,24 @@ The README's server story is played against the real server's app; its diagram, 
 import importlib
 import json
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import Response
 
 from batonpass import Batonpass, Clock
 from batonpass.http.edge import Edge
 from batonpass.server import migrations
 from batonpass.server.app import build_app
 from batonpass.server.settings import load_settings
-from tests.docs.pages import DOCS, ROOT, code_blocks, pages
+from tests.docs.pages import DOCS, ROOT, code_blocks, files_of, languages_of, pages
+from tests.docs.terminal import Shell, commands_of, matches, serving
 from tests.support.families import GRACE, POLICY, T0
 from tests.support.logins import Login
 from tools.steps import environment
@@ -35,26 +33,28 @@ SECRET = "6f1d8e90b3a75c24d1e8f7a6059b3c42e7d60a91f58c2b34d0e96a7f1b83c5d2"
 PASSWORD = "a long walk at noon"
 SETTLED = 2 * GRACE + timedelta(seconds=1)
 
-# Pages whose Python stands alone or is run by a test here or beside it; another must be given its
-# test.
+# Pages with Python, each run by a test here or beside it; another must be given its test.
 RUN_HERE = {
     README,
-    DOCS / "how-to" / "fastapi-users.md",  # in tests/contrib
-    DOCS / "how-to" / "former-tokens.md",  # in test_former_tokens_page.py
-    DOCS / "how-to" / "native-apps.md",  # in test_native_apps.py
-    DOCS / "how-to" / "several-services.md",  # in test_several_services.py
-    DOCS / "how-to" / "testing.md",  # in test_testing_page.py
+    DOCS / "coming-from.md",
+    DOCS / "tutorial.md",
+    DOCS / "how-to" / "another-origin.md",
+    DOCS / "how-to" / "behind-nginx.md",
+    DOCS / "how-to" / "existing-app.md",
+    DOCS / "how-to" / "fastapi-users.md",
+    DOCS / "how-to" / "former-tokens.md",
+    DOCS / "how-to" / "impersonation.md",
+    DOCS / "how-to" / "native-apps.md",
+    DOCS / "how-to" / "roles-and-claims.md",
+    DOCS / "how-to" / "several-services.md",
+    DOCS / "how-to" / "sqlmodel.md",
+    DOCS / "how-to" / "testing.md",
 }
-
-
-@asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Serve an app as uvicorn does, heartbeat included; give a client of it."""
-    async with (
-        app.router.lifespan_context(app),
-        AsyncClient(transport=ASGITransport(app), base_url="http://localhost:8000") as client,
-    ):
-        yield client
+# And how blocks of other languages are: as commands, as types, as what a parser takes, or not run.
+LANGUAGES = {
+    "console", "diff", "html", "ini", "js", "mermaid", "nginx", "py", "python", "sh", "text", "ts",
+    "tsx", "",
+}  # fmt: skip
 
 
 # --- the app of the README ---------------------------------------------------------------------
@@ -130,72 +130,36 @@ def test_every_page_with_python_has_its_test() -> None:
     assert {page for page in pages() if code_blocks(page, "python")} == RUN_HERE
 
 
+def test_every_language_of_a_page_is_one_that_is_tested() -> None:
+    assert {language for page in pages() for language in languages_of(page)} <= LANGUAGES
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if code_blocks(page, "sh")], ids=str)
+def test_the_commands_of_a_page_are_ones_that_a_shell_reads(page: Path) -> None:
+    read = subprocess.run(
+        ["sh", "-n"],  # noqa: S607 - the reader's own
+        input="\n".join(code_blocks(page, "sh")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (read.returncode, read.stderr) == (0, "")
+
+
 # --- "Steal a token yourself" ------------------------------------------------------------------
 
 
 async def test_the_curl_lines_of_ones_own_app_are_answered_as_the_readme_says(
     readme: dict[str, Any],
 ) -> None:
-    own = list(_commands(code_blocks(README, "console")[:1]))
+    own = list(commands_of(code_blocks(README, "console")[:1]))
     assert len(own) == 4
 
     async with serving(readme["app"]) as client:
         shell = Shell(client, readme["auth"].clock)
         for command, printed in own:
-            assert _matches(answered := await shell.run(command), printed), (command, answered)
-
-
-class Shell:
-    """Understands the README's few commands, and answers them by an app."""
-
-    def __init__(self, client: AsyncClient, clock: Clock) -> None:
-        self._client = client
-        self._clock = clock
-        self._jars: dict[str, dict[str, str]] = {}
-        self._access_token = ""
-
-    async def run(self, command: str) -> str:
-        """Run one command; return what it prints."""
-        program, *words = shlex.split(command)
-        match program, words:
-            case "curl", _:
-                return await self._curl(words)
-            case "cp", [source, target]:
-                self._jars[target] = dict(self._jars[source])
-            case "sleep", [seconds]:
-                self._clock.follow(self._clock.now() + timedelta(seconds=int(seconds)))
-            case _:
-                pytest.fail(f"the README uses a command that is not known here: {command}")
-        return ""
-
-    async def _curl(self, words: list[str]) -> str:
-        options = {"-X": "GET", "-b": "", "-c": "", "-H": ""}
-        data: list[str] = []
-        url = ""
-        ahead = iter(words)
-        for word in ahead:
-            if word == "-d":
-                data.append(next(ahead))
-            elif word in options:
-                options[word] = next(ahead)
-            elif word != "-s":
-                url = word
-        method = "POST" if data else options["-X"]
-        header = options["-H"].replace("eyJ0…", self._access_token)
-        headers = dict([header.split(": ")]) if header else {}
-        if data and not headers:
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if options["-b"]:
-            jar = self._jars[options["-b"]]
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
-        path = re.sub(r"^localhost:800[01]", "", url)
-        self._client.cookies.clear()
-        response = await self._client.request(method, path, headers=headers, content="&".join(data))
-        if options["-c"]:
-            self._jars.setdefault(options["-c"], {}).update(_cookies(response))
-        if path == "/auth/token":
-            self._access_token = response.json().get("access_token", "")
-        return response.text
+            assert matches(answered := await shell.run(command), printed), (command, answered)
 
 
 @pytest.fixture
@@ -209,18 +173,20 @@ async def shell(sqlite_url: str) -> AsyncIterator[Shell]:
 
 
 async def test_the_curl_lines_are_answered_as_the_readme_says(shell: Shell) -> None:
-    told = list(_commands(code_blocks(README, "console")[1:]))
+    told = list(commands_of(code_blocks(README, "console")[1:]))
     assert sum(command.startswith("curl") for command, _ in told) == 6
 
     for command, printed in told:
         answered = await shell.run(command)
 
-        assert _matches(answered, printed), f"{command}\nprints {answered}\nand not {printed}"
+        assert matches(answered, printed), f"{command}\nprints {answered}\nand not {printed}"
 
 
 async def test_a_lost_answer_keeps_the_reader_of_the_readme_signed_in(shell: Shell) -> None:
     register, log_in = (
-        command for command, _ in _commands(code_blocks(README, "console")[1:]) if " -d " in command
+        command
+        for command, _ in commands_of(code_blocks(README, "console")[1:])
+        if " -d " in command
     )
     await shell.run(register)
     await shell.run(log_in)
@@ -268,9 +234,19 @@ def test_the_page_of_the_readme_type_checks_against_the_packages(tmp_path: Path)
 
 
 def test_the_files_of_the_react_readme_type_check_against_the_packages(tmp_path: Path) -> None:
-    blocks = code_blocks(ROOT / "packages" / "react" / "README.md", "tsx")
-    files = {block.partition("\n")[0].removeprefix("// "): block for block in blocks}
-    assert len(files) == len(blocks) == 5
+    files = files_of(ROOT / "packages" / "react" / "README.md", "tsx")
+    assert len(files) == 5
+
+    assert not _mistakes(files, tmp_path)
+
+
+def test_the_pages_of_the_tutorial_and_the_how_tos_type_check(tmp_path: Path) -> None:
+    files: dict[str, str] = {}
+    for page in (page for page in pages() if page.is_relative_to(DOCS)):
+        found = files_of(page, "ts", "tsx")
+        assert len(found) == len(code_blocks(page, "ts") + code_blocks(page, "tsx")), page
+        files |= {f"{page.stem}/{name}": text for name, text in found.items()}
+    assert {"tutorial/main.tsx", "existing-app/session.ts"} <= set(files)
 
     assert not _mistakes(files, tmp_path)
 
@@ -278,6 +254,7 @@ def test_the_files_of_the_react_readme_type_check_against_the_packages(tmp_path:
 def _mistakes(files: dict[str, str], folder: Path) -> str:
     """Compile the files strictly, with the packages as a reader has them; return what tsc says."""
     for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     (folder / "node_modules").symlink_to(ROOT / "node_modules")
     options = "--noEmit --strict --jsx react-jsx --lib ES2023,DOM,DOM.Iterable --skipLibCheck"
@@ -304,34 +281,6 @@ def _mistakes(files: dict[str, str], folder: Path) -> str:
 
 def _bearer(answer: Response) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-
-def _cookies(response: Response) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for header in response.headers.get_list("set-cookie"):
-        found.update({name: morsel.value for name, morsel in SimpleCookie(header).items()})
-    return found
-
-
-def _commands(blocks: list[str]) -> Iterator[tuple[str, str]]:
-    """Split terminal sessions into commands and what they print."""
-    for block in blocks:
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, printed = part.partition("\n")
-            yield command, printed.strip()
-
-
-def _matches(answered: str, printed: str) -> bool:
-    """Compare JSON by its fields; what the page cuts short ("…") is compared that far."""
-    if not printed:
-        return not answered
-    said, real = json.loads(printed), json.loads(answered)
-    if not isinstance(said, dict):
-        return bool(said == real)
-    return list(said) == list(real) and all(
-        isinstance(real[name], str) if str(value).endswith("…") else real[name] == value
-        for name, value in said.items()
-    )
 
 
 def _clock_of(app: FastAPI) -> Clock:
