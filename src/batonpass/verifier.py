@@ -27,7 +27,12 @@ from batonpass.access_tokens import AccessTokenReader, AccessTokenRefusedError, 
 from batonpass.clock import Clock
 from batonpass.errors import BatonpassError, ConfigurationError, StoreUnavailableError
 from batonpass.http.answers import answer_refusal
-from batonpass.http.dependencies import ClaimsDependency, VerifiedClaims, bearer_scheme_of
+from batonpass.http.dependencies import (
+    BEARER_SCHEME,
+    ClaimsDependency,
+    VerifiedClaims,
+    bearer_scheme_at,
+)
 from batonpass.jwks import JwksRefusedError, PublicKey, read_jwks
 from batonpass.verified_tokens import VerifiedTokens
 
@@ -234,7 +239,8 @@ class Verifier:
         self.clock = clock or Clock()
         self._keys = PublishedKeys(jwks_url, self.clock)
         self._tokens = VerifiedTokens(AccessTokenReader(self._keys, issuer, audience))
-        scheme = bearer_scheme_of(token_url or str(httpx.URL(jwks_url).join("../auth/token")))
+        log_in_at = token_url or str(httpx.URL(jwks_url).join("../auth/token"))
+        scheme = bearer_scheme_at(log_in_at, name=BEARER_SCHEME)
         self.claims: ClaimsDependency = _InstalledClaims(self.verify, scheme)
 
     async def verify(self, token: str) -> Claims:

@@ -156,7 +156,7 @@ def settings_of(database_url: str, **overrides: Any) -> Settings:  # any field o
 
 
 @contextmanager
-def _light_hashes() -> Iterator[None]:
+def light_hashes() -> Iterator[None]:
     """Have the app that is made in this block hash with 1 MiB instead of 19.
 
     What the true ones cost is held by tests/server/test_passwords.py, and by every test whose
@@ -180,7 +180,7 @@ async def a_server(
     settings = settings_of(database_url, **overrides)
     _migrate(settings.database_url)
     clock = clock or Clock()
-    with _light_hashes():
+    with light_hashes():
         app = build_app(settings, clock)
     async with app.router.lifespan_context(app):
         server = Server(app, settings, clock)

@@ -23,6 +23,7 @@ from batonpass.http.answers import answer_refusal
 ClaimsDependency = Callable[..., Awaitable[Claims]]
 CheckAccessToken = Callable[[str], Awaitable[Claims]]
 
+BEARER_SCHEME = "OAuth2PasswordBearer"
 FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
 
 
@@ -40,16 +41,12 @@ def bearer_scheme(prefix: str, name: str = "") -> OAuth2PasswordBearer:
         prefix: Where the login stands.
         name: The Batonpass' own, where an app has several: each is a scheme of its own then.
     """
-    return bearer_scheme_of(f"{prefix.lstrip('/')}/token", name)
+    return bearer_scheme_at(f"{prefix.lstrip('/')}/token", name=scheme_name(BEARER_SCHEME, name))
 
 
-def bearer_scheme_of(token_url: str, name: str = "") -> OAuth2PasswordBearer:
-    """Return the same scheme, where the login stands elsewhere."""
-    return _OneBearer(
-        tokenUrl=token_url,
-        scheme_name=scheme_name("OAuth2PasswordBearer", name),
-        auto_error=False,
-    )
+def bearer_scheme_at(token_url: str, *, name: str) -> OAuth2PasswordBearer:
+    """Return the same for a login that stands elsewhere, by the name that the schema shows."""
+    return _OneBearer(tokenUrl=token_url, scheme_name=name, auto_error=False)
 
 
 def scheme_name(kind: str, name: str) -> str:
