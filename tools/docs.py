@@ -31,6 +31,7 @@ _NEVER_ANSWERED = (errors.ConfigurationError,)
 # Modules with public names: those in their `__all__`, else all that they define.
 _PUBLIC = (
     "batonpass",
+    "batonpass.verifier",
     "batonpass.httpx_auth",
     "batonpass.testing",
     "batonpass.contrib.fastapi_users",
