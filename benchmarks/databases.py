@@ -189,7 +189,9 @@ def _login(at: datetime, token: bytes, user_id: UUID) -> dict[str, Any]:
         ended_reason=None,
         shown_at=at,
     )
-    return asdict(family) | {
+    row = asdict(family)
+    del row["user_is_active"]  # no column: the app says so
+    return row | {
         "user_id": user_id,
         "created_at": at,
         "auth_time": at,
