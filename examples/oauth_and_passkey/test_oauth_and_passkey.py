@@ -306,10 +306,10 @@ async def test_a_challenge_counts_once_and_not_for_long(
     await house.come_by_provider(ADA)
     await house.add_passkey(device)
     options = (await house.browser.post("/auth/passkeys/challenge")).json()
-    answer = device.get(options)
 
-    first = await house.browser.post("/auth/passkeys/login", json=answer)
-    again = await house.browser.post("/auth/passkeys/login", json=answer)
+    first, again = [
+        await house.browser.post("/auth/passkeys/login", json=device.get(options)) for _ in "ab"
+    ]
     options = (await house.browser.post("/auth/passkeys/challenge")).json()
     house.clock.advance(timedelta(minutes=5, seconds=1))
     late = await house.browser.post("/auth/passkeys/login", json=device.get(options))
@@ -317,7 +317,15 @@ async def test_a_challenge_counts_once_and_not_for_long(
         "/auth/passkeys/login", json=device.get({"challenge": "bm9ib2R5cw"})
     )
 
-    assert [one.status_code for one in (first, again, late, of_nobody)] == [200, 401, 401, 401]
+    options = (await house.browser.post("/auth/passkeys/challenge")).json()
+    device.origin = "https://evil.example"
+    wrong = await house.browser.post("/auth/passkeys/login", json=device.get(options))
+    device.origin = ORIGIN
+    after_that = await house.browser.post("/auth/passkeys/login", json=device.get(options))
+
+    assert first.status_code == 200
+    refused = [again, late, of_nobody, wrong, after_that]
+    assert [answer.status_code for answer in refused] == [401] * 5
 
 
 async def test_a_passkey_whose_counter_went_back_is_a_copy(

@@ -90,7 +90,7 @@ def page(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     users, plug, rest = blocks
     source = users + plug + check + "\n\nauth.authenticate(check)\n\n" + rest
     source = source.replace("sqlite+aiosqlite:///app.db", there)
-    source = source.replace('["SECRET_KEY"])', '["SECRET_KEY"], clock=clock)')
+    source = source.replace('["SECRET_KEY"]\n', '["SECRET_KEY"], clock=clock\n')
     exec(source, vars(module))  # noqa: S102 - the page's own
     return vars(module)
 
@@ -181,8 +181,12 @@ async def test_an_inactive_user_is_refused_at_the_login_and_with_a_token(house: 
     again = await house.log_in()
     by_client = await house.client.post("/auth/token", data={"username": ADA, "password": PASSWORD})
     me = await house.get("/me", login)
+    refreshed = await house.client.post("/auth/refresh")
 
     assert again.status_code == 400
+    assert (refreshed.json()["code"], refreshed.json()["reason"]) == (
+        "refresh_revoked", "user_disabled"
+    )  # fmt: skip
     assert by_client.json()["code"] == "invalid_credentials"
     assert me.status_code == 401
 
