@@ -152,7 +152,7 @@ def an_app(auth: Batonpass[Any], **settings: Any) -> FastAPI:  # any argument of
         return {
             "cookies": repr(request.cookies),
             "headers": repr(request.headers.raw),
-            "scope": repr(request.scope["headers"]),
+            "scope": repr(request.scope),
         }
 
     @app.websocket("/spy")

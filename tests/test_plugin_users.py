@@ -317,6 +317,7 @@ async def test_an_actor_has_a_session_of_an_hour_that_says_who_it_is(house: Hous
         root = await client.post("/auth/token", data=form)
         acting = await client.post(f"/become/{ADA_ID}", headers=bearer(root))
         me = await client.get("/me", headers=bearer(acting))
+        no_longer_root = await client.get("/me", headers=bearer(root))
         fresh = await client.get("/fresh", headers=bearer(acting))
         renewed = await client.post("/auth/refresh")
         said = await client.get("/claims", headers=bearer(renewed))
@@ -328,6 +329,7 @@ async def test_an_actor_has_a_session_of_an_hour_that_says_who_it_is(house: Hous
         over = await client.post("/auth/refresh")
 
     assert me.json() == ADA
+    assert refusal(no_longer_root) == (401, "session_revoked")  # one browser, one session
     assert refusal(fresh) == (403, "actor_not_allowed")
     assert said.json() == {"extra": {"roles": ["editor"], "act": {"sub": "1"}}, "actor": "1"}
     assert still.json() == said.json()

@@ -302,7 +302,8 @@ class Batonpass(Generic[UserT]):
     ) -> Response:
         """Start a session for a user who proved who they are in another way (a passkey, OAuth).
 
-        It takes the place of the one that this browser had.
+        It takes the place of the one that this browser had, where its cookie comes along: not with
+        the link that leads here from another site, unless cookie_samesite is "lax".
 
         Args:
             user: Who.

@@ -106,6 +106,15 @@ def require_json(scope: Scope, body: bytes) -> None:
         check_media_type(scope, JSON_TYPES)
 
 
+class _AsItCame:
+    """A request's headers, in the scope, and yet not to be seen where somebody prints that."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self, headers: Headers) -> None:
+        self.headers = headers
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edge:
     """How one app's requests are read.
@@ -147,9 +156,19 @@ class Edge:
             is_secure = origin.startswith("https:")
         return self._secure_cookies if is_secure else self._plain_cookies
 
-    def hide_cookie(self, headers: Headers) -> Headers:
-        """Take the refresh cookie, by either name, out of a request's headers."""
-        return self._secure_cookies.hide(headers)
+    def hide_cookie(self, scope: Scope) -> None:
+        """Take the refresh cookie, by either name, out of what a request's handlers see.
+
+        `head` still knows it: a login in a route of the app's ends the session that was here.
+        """
+        headers = scope["headers"]
+        scope[self._as_it_came] = _AsItCame(headers)
+        scope["headers"] = self._secure_cookies.hide(headers)
+
+    def head(self, scope: Scope) -> "Head":
+        """Return a request's headers as they came, the refresh cookie with them."""
+        kept = scope.get(self._as_it_came)
+        return Head(scope) if kept is None else Head({"headers": kept.headers})
 
     def visit(self, scope: Scope) -> Visit:
         """Return from where the request comes, as the session list will show it."""
@@ -165,7 +184,7 @@ class Edge:
     def login_transport(self, scope: Scope) -> Transport:
         """Return how the tokens of a login made by this request will travel."""
         asked = (header(scope, b"x-token-transport") or "").strip().lower() == "body"
-        return Transport.BODY if asked and self.may_use_body(Head(scope)) else Transport.COOKIE
+        return Transport.BODY if asked and self.may_use_body(self.head(scope)) else Transport.COOKIE
 
     def check_csrf(self, method: str, head: Head, origin: str) -> None:
         """Refuse what a page that is not ours sent.
@@ -185,6 +204,10 @@ class Edge:
             has_cookie=b"cookie" in head,
             request_origin=origin,
         )
+
+    @cached_property
+    def _as_it_came(self) -> str:
+        return f"batonpass.as_it_came.{self.name}"  # of several, each hides a cookie of its own
 
     @cached_property
     def _csrf(self) -> CsrfPolicy:

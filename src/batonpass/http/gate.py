@@ -84,7 +84,7 @@ class Gate:
         if path not in self._cookie_readers:
             # In place, for the router writes the route that it found into this dictionary, and the
             # app's middlewares read it there.
-            scope["headers"] = self.edge.hide_cookie(scope["headers"])
+            self.edge.hide_cookie(scope)
         if head is None:
             await self.app(scope, receive, send)
             return

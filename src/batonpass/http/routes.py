@@ -330,7 +330,9 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
 def _cookie_or_none(edge: Edge, request: Request) -> str | None:
     """Return the refresh cookie; two different ones are none."""
     try:
-        return edge.cookies(request.scope).read_refresh_token(Head(request.scope).values(b"cookie"))
+        return edge.cookies(request.scope).read_refresh_token(
+            edge.head(request.scope).values(b"cookie")
+        )
     except RefreshTokenInvalidError:
         return None
 
