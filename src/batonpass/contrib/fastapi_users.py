@@ -19,7 +19,6 @@ from starlette.requests import HTTPConnection
 from batonpass.errors import AccessTokenInvalidError
 from batonpass.http import schemas
 from batonpass.http.dependencies import bearer_scheme_at
-from batonpass.http.edge import Head
 from batonpass.plugin import Batonpass
 
 try:
@@ -67,7 +66,7 @@ class BatonpassBackend(AuthenticationBackend):  # type: ignore[misc]  # not inst
             CsrfError: The request is another site's, wherever the route is mounted.
         """
         request, edge = strategy.request, self._auth.edge
-        edge.check_csrf(request.method, Head(request.scope), edge.origin_of(request.scope))
+        edge.check_csrf(request.method, edge.head(request.scope), edge.origin_of(request.scope))
         return await self._auth.sign_in(user, request)
 
     async def logout(self, strategy: "Strategy", user: Any, token: str) -> Response:  # noqa: ARG002 - theirs
