@@ -35,6 +35,7 @@ _PUBLIC = (
     "batonpass.httpx_auth",
     "batonpass.testing",
     "batonpass.contrib.fastapi_users",
+    "batonpass.contrib.otel",
 )
 _FIRST = {"Batonpass": 0, "Login": 1, "Policy": 2, "Verifier": 3}  # what a reader looks for
 

@@ -51,6 +51,7 @@ NAVIGATION = {
         "how-to/behind-nginx.md",
         "how-to/another-origin.md",
         "how-to/testing.md",
+        "how-to/watching.md",
         "how-to/*.md",
     ],
     "Why": [
@@ -90,6 +91,7 @@ TITLES = {
     "how-to/behind-nginx.md": "Behind nginx",
     "how-to/another-origin.md": "On another origin",
     "how-to/testing.md": "Testing",
+    "how-to/watching.md": "Watching",
     "how-to/roles-and-claims.md": "Roles and claims",
     "how-to/impersonation.md": "Impersonation",
     "why-rotation.md": "Rotation",

@@ -18,7 +18,7 @@ BROWSERS = min(CORES, 2)
 ON_THE_OLDEST = (
     "tests/test_plugin.py",
     "tests/test_user_keys.py",
-    "tests/contrib",
+    "tests/contrib/test_fastapi_users.py",
     "tests/docs/test_sqlmodel.py",
     "tests/fit",
     "examples/sync_sqlmodel/test_sync_sqlmodel.py",

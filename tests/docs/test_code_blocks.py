@@ -49,6 +49,7 @@ RUN_HERE = {
     DOCS / "how-to" / "several-services.md",
     DOCS / "how-to" / "sqlmodel.md",
     DOCS / "how-to" / "testing.md",
+    DOCS / "how-to" / "watching.md",  # in tests/contrib
 }
 # And how blocks of other languages are: as commands, as types, as what a parser takes, or not run.
 LANGUAGES = {
