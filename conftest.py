@@ -72,10 +72,18 @@ def postgres_server_url(pytestconfig: pytest.Config) -> str:
     return _shared_postgres(pytestconfig)
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server_url: str) -> Iterator[postgres.Databases]:
+    """Give the databases that this worker's tests take in turn."""
+    databases = postgres.Databases(postgres_server_url)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgresql_url(postgres_server_url: str) -> Iterator[str]:
-    """Give a fresh, empty PostgreSQL database."""
-    with postgres.fresh_database(postgres_server_url) as url:
+def postgresql_url(postgres_databases: postgres.Databases) -> Iterator[str]:
+    """Give an empty PostgreSQL database."""
+    with postgres_databases.lend() as url:
         yield url
 
 

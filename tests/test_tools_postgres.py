@@ -65,6 +65,32 @@ def test_a_database_in_use_is_dropped_all_the_same(postgres_server_url: str) -> 
     still_open.close()
 
 
+def test_a_database_is_lent_empty_each_time_and_to_nobody_else(postgres_server_url: str) -> None:
+    databases = postgres.Databases(postgres_server_url)
+    with databases.lend() as first, databases.lend() as beside:
+        still_open = psycopg.connect(first)
+        with psycopg.connect(first, autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA theirs CREATE TABLE kept (answer int)")
+            connection.execute("CREATE TABLE kept (answer int)")
+            connection.execute(f"ALTER DATABASE {first.rpartition('/')[2]} SET lock_timeout = 7")
+    assert first != beside
+
+    with databases.lend() as second, databases.lend() as third, psycopg.connect(first) as again:
+        found = again.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'theirs')"
+        ).fetchone()
+        setting = again.execute("SHOW lock_timeout").fetchone()
+        again.execute("CREATE TABLE here (answer int)")
+        with pytest.raises(psycopg.OperationalError):
+            still_open.execute("SELECT 1")
+    databases.close()
+
+    assert {second, third} == {first, beside}
+    assert (found, setting) == ((0,), ("0",))
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(first)
+
+
 OWNER = """
 import signal
 from tests.support.postgres import PostgresServer

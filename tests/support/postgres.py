@@ -186,19 +186,83 @@ def running(*, fsync: bool = True) -> Iterator[str]:
 @contextmanager
 def fresh_database(server_url: str) -> Iterator[str]:
     """Give the URL of a new, empty database; dropped afterwards, whoever still uses it."""
+    url = _create_database(server_url)
+    try:
+        yield url
+    finally:
+        _drop_database(server_url, url)
+
+
+class Databases:
+    """Empty databases of one server, each lent to one test at a time and emptied in between.
+
+    To make and drop one takes PostgreSQL 200 ms of CPU, and to empty one a few: it was a third of
+    what all tests took.
+    """
+
+    def __init__(self, server_url: str) -> None:
+        """Make none before it is asked for."""
+        self._server_url = server_url
+        self._free: list[str] = []
+
+    @contextmanager
+    def lend(self) -> Iterator[str]:
+        """Give the URL of an empty database; who still uses it afterwards is thrown out."""
+        url = self._free.pop() if self._free else _create_database(self._server_url)
+        try:
+            yield url
+        finally:
+            try:
+                _empty(url)
+            except psycopg.Error:  # a test may leave it in any state
+                _drop_database(self._server_url, url)
+            else:
+                self._free.append(url)
+
+    def close(self) -> None:
+        """Drop them: the server may be somebody's own."""
+        while self._free:
+            _drop_database(self._server_url, self._free.pop())
+
+
+def _create_database(server_url: str) -> str:
     name = f"batonpass_{secrets.token_hex(8)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
         )
-    try:
-        head, _, _ = server_url.partition("?")[0].rpartition("/")
-        yield f"{head}/{name}"
-    finally:
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    return f"{server_url.partition('?')[0].rpartition('/')[0]}/{name}"
+
+
+def _drop_database(server_url: str, url: str) -> None:
+    name = sql.Identifier(url.rpartition("/")[2])
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _empty(url: str) -> None:
+    """Make a database what it was at first."""
+    name = sql.Identifier(url.rpartition("/")[2])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_THROW_OUT)
+        connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+        for (schema,) in connection.execute(_SCHEMAS).fetchall():
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        connection.execute("CREATE SCHEMA public")
+
+
+_THROW_OUT = """
+SELECT pg_terminate_backend(pid, 5000)
+  FROM pg_stat_activity
+ WHERE datname = current_database()
+   AND pid <> pg_backend_pid()
+"""
+_SCHEMAS = """
+SELECT nspname
+  FROM pg_namespace
+ WHERE nspname NOT LIKE 'pg\\_%'
+   AND nspname <> 'information_schema'
+"""
 
 
 def remove_leftovers() -> None:
