@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import statistics
 import subprocess
 import sys
 import threading
@@ -157,7 +156,8 @@ async def test_an_unknown_account_takes_as_long_as_a_wrong_password(
             await hasher.verify("wrong password", account)
             times.append(time.perf_counter() - began)
 
-    unknown, wrong = (statistics.median(times) for times in took.values())
+    # by turns, and the quickest of each: how busy the machine was meanwhile says nothing of it
+    unknown, wrong = (min(times) for times in took.values())
     assert unknown == pytest.approx(wrong, rel=0.35)
 
 
