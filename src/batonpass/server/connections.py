@@ -11,6 +11,7 @@ Source: docs/security.md, S-OPS-3; ASVS 5.0 V15.2.2; RFC 9110 §15.5.9 (408).
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -245,11 +246,7 @@ class Connection(HttpToolsProtocol):
         is_working = self._is_working()
         asked = self._kept > 0 or is_working or unasked
         if asked and not (is_working and self.cycle.response_started):
-            answer = refusal(error)
-            status = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}"
-            headers = (name + b": " + value for name, value in answer.raw_headers)
-            head = (status.encode(), *headers, b"connection: close", b"", b"")
-            self.transport.write(b"\r\n".join(head) + bytes(answer.body))
+            self.transport.write(_WRITTEN[type(error)])
         self.transport.close()
         self._close_soon()
 
@@ -257,6 +254,27 @@ class Connection(HttpToolsProtocol):
         """End a connection that would otherwise stay until its peer reads what was said last."""
         if self.transport.get_write_buffer_size():
             self.loop.call_later(self.limits.answer_seconds, self.transport.abort)
+
+
+def _write_out(error: BatonpassError) -> bytes:
+    """Write a refusal as it stands on the wire."""
+    answer = refusal(error)
+    status = f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}"
+    headers = (name + b": " + value for name, value in answer.raw_headers)
+    head = (status.encode(), *headers, b"connection: close", b"", b"")
+    return b"\r\n".join(head) + bytes(answer.body)
+
+
+# Once for all: who floods us gets thousands of them.
+_WRITTEN: Final[Mapping[type[BatonpassError], bytes]] = {
+    type(error): _write_out(error)
+    for error in (
+        HeadersTooLargeError(),
+        MalformedRequestError(),
+        StoreUnavailableError(),
+        TooSlowError(),
+    )
+}
 
 
 def allow_many_files() -> None:
