@@ -19,6 +19,7 @@ from batonpass.errors import (
     LoginRequiredAgainError,
 )
 from batonpass.http.answers import answer_refusal
+from batonpass.http.edge import CLAIMS
 
 ClaimsDependency = Callable[..., Awaitable[Claims]]
 CheckAccessToken = Callable[[str], Awaitable[Claims]]
@@ -80,7 +81,9 @@ class VerifiedClaims(SecurityBase):
         token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
-        return await self._check(token)
+        claims = await self._check(token)
+        request.scope[CLAIMS] = claims  # who was refused something, should that be
+        return claims
 
 
 def bearer_token(scope: Scope) -> str | None:
