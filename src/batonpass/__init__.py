@@ -6,7 +6,7 @@ from batonpass.clock import Clock
 from batonpass.errors import BatonpassError
 from batonpass.events import EventName, SecurityEvent
 from batonpass.former_tokens import FormerTokens
-from batonpass.http.routes import Login
+from batonpass.http.login import Login
 from batonpass.plugin import Batonpass
 from batonpass.policy import (
     ACCESS_TOKEN_EXPIRE_MINUTES,

@@ -5,6 +5,7 @@ differently.
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from starlette._utils import get_route_path  # the one reading of mounts and roo
 from starlette.types import Scope
 
 from batonpass.auth_service import AuthService, Visit
-from batonpass.errors import UnsupportedMediaTypeError
+from batonpass.errors import ConfigurationError, UnsupportedMediaTypeError
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
@@ -28,6 +29,18 @@ OriginOf = Callable[[Scope], str]
 Headers = list[tuple[bytes, bytes]]
 
 JSON_TYPES = ("application/json",)
+_PREFIX = re.compile(r"(/[\w.~-]+)+")
+
+
+def check_prefix(prefix: str) -> None:
+    """Take a path that our routes can stand under.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        message = f"prefix: {prefix!r} is no path such as '/auth'."
+        raise ConfigurationError(message)
 
 
 def peer_address(scope: Scope) -> str | None:
