@@ -1,7 +1,7 @@
 """Secure sessions for FastAPI + React: the public names, re-exported; nothing else."""
 
 from batonpass.access_tokens import Claims
-from batonpass.auth_service import AuthService, TokenAnswer, Visit
+from batonpass.auth_service import AuthService
 from batonpass.clock import Clock
 from batonpass.errors import BatonpassError
 from batonpass.events import EventName, SecurityEvent
@@ -13,6 +13,8 @@ from batonpass.policy import (
     REFRESH_TOKEN_EXPIRE_DAYS,
     Policy,
 )
+from batonpass.token_answers import TokenAnswer
+from batonpass.visits import Visit
 
 __all__ = [
     "ACCESS_TOKEN_EXPIRE_MINUTES",

@@ -24,8 +24,9 @@ from starlette.responses import Response
 from typing_extensions import TypeVar  # with a default: typing's from Python 3.13 on
 
 from batonpass.access_tokens import AccessTokens
+from batonpass.added_claims import ClaimsOf
 from batonpass.app_users import AppUsers
-from batonpass.auth_service import AuthService, ClaimsOf, Visit
+from batonpass.auth_service import AuthService
 from batonpass.clock import Clock
 from batonpass.errors import (
     AccessTokenInvalidError,
@@ -68,6 +69,7 @@ from batonpass.secret_key import check_secrets, parse_secrets
 from batonpass.storage.callers import CallersTransaction
 from batonpass.storage.engine import Database
 from batonpass.storage.store import IsActive, Store
+from batonpass.visits import Visit
 
 UserT = TypeVar("UserT", default=Row[Any])  # a table's user is a row of it
 CheckP = ParamSpec("CheckP")

@@ -14,13 +14,14 @@ from typing import Literal
 from starlette._utils import get_route_path  # the one reading of mounts and root_path
 from starlette.types import Scope
 
-from batonpass.auth_service import AuthService, Visit
+from batonpass.auth_service import AuthService
 from batonpass.errors import ConfigurationError, UnsupportedMediaTypeError
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
 from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
+from batonpass.visits import Visit
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,12 @@ from typing import Annotated, Any, cast, get_type_hints
 
 from fastapi import Depends, Form, Request, Response
 
-from batonpass.auth_service import ClaimsOf, Guard
+from batonpass.added_claims import ClaimsOf
 from batonpass.errors import ConfigurationError, InvalidCredentialsError, RefreshTokenInvalidError
 from batonpass.events import SecurityEvent
 from batonpass.http.answers import token_answer
 from batonpass.http.edge import Edge
+from batonpass.logins import Guard
 from batonpass.storage.callers import CallersTransaction
 
 LogIn = Callable[..., Awaitable[Response]]
