@@ -13,7 +13,6 @@ from typing import Final
 from uuid import UUID
 
 from batonpass.access_tokens import Claims
-from batonpass.auth_service import Visit
 from batonpass.clock import Clock
 from batonpass.errors import (
     ActorNotAllowedError,
@@ -32,6 +31,7 @@ from batonpass.errors import (
     UnsupportedMediaTypeError,
 )
 from batonpass.events import EventName
+from batonpass.visits import Visit
 
 security_log = logging.getLogger("batonpass.security")
 

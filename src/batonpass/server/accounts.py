@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, exists, func, select
 
 from batonpass import ids
 from batonpass.access_tokens import Claims
-from batonpass.auth_service import AuthService, TokenAnswer, Visit
+from batonpass.auth_service import AuthService
 from batonpass.errors import (
     ActorNotAllowedError,
     BusyError,
@@ -36,6 +36,8 @@ from batonpass.server.passwords import PasswordHasher, accept_new
 from batonpass.server.registration import RegistrationLinks, finish_letter, taken_letter
 from batonpass.server.throttle import Place, Refusal, Throttle, give_back, knows_block
 from batonpass.server.users import User
+from batonpass.token_answers import TokenAnswer
+from batonpass.visits import Visit
 
 FAILURES_COUNT_FOR = timedelta(hours=1)  # as long as the longest throttle remembers them
 _NAME_DIGEST_BYTES = 8  # enough to see that one name fails often, too short to tell which
