@@ -134,7 +134,7 @@ def _ask(osv: str, packages: list[Package]) -> list[tuple[Package, str]]:
         data=json.dumps({"queries": queries}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - see above
         results = json.load(answer)["results"]
     return [
         (package, vulnerability["id"])
