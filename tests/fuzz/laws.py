@@ -26,8 +26,8 @@ from batonpass.errors import BatonpassError, RefreshTokenInvalidError
 from batonpass.former_tokens import FormerTokens
 from batonpass.http.cookies import CookiePolicy
 from batonpass.jwks import MAX_KEYS, JwksRefusedError, read_jwks
-from batonpass.keys import parse_secrets
 from batonpass.refresh_tokens import TEXT_LENGTH, RefreshToken, Transport, decode, encode
+from batonpass.secret_key import parse_secrets
 from batonpass.server.proxies import Proxies
 from batonpass.server.throttle import LoginLimits
 from tests.support.tokens import (
