@@ -35,6 +35,7 @@ A_REFRESH = timedelta(seconds=31)  # longer than grace: what was lost is recover
 CUT_EVERY = int(os.environ.get("CUT_EVERY", "30"))  # bytes of an answer; 1: every one of them
 CLIENTS = 12
 KILLS = 3
+PATIENCE_SECONDS = 20  # the first call waits until the server has started
 ROOM_BYTES = 256 * 1024
 UNAVAILABLE = 503
 
@@ -52,7 +53,7 @@ class Browser:
     def __init__(self, url: str) -> None:
         """Log in."""
         self._address = make_url(url).host, make_url(url).port
-        with httpx.Client(base_url=url) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS) as client:
             client.post("/auth/register", json=login_json(EMAIL, PASSWORD)).raise_for_status()
             self.token = _log_in(client)
 
@@ -118,7 +119,7 @@ def test_a42_an_answer_that_is_cut_at_any_byte_loses_no_session(database_url: st
                 clock.advance(A_REFRESH)
 
         assert b'"generation"' in browser.refresh()
-        with httpx.Client(base_url=url) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS) as client:
             _log_in(client)
             events = client.get("/auth/events").json()["events"]
     assert not {one["event"] for one in events} & {"refresh_token_reused", "history_forked"}

@@ -77,7 +77,8 @@ def serving(folder: object, http: type[Connection]) -> Iterator[str]:
     database_url = f"sqlite:///{folder}/batonpass.db"
     migrations.upgrade(database_url)
     with listening(build_app(settings_of(database_url)), http=http) as url:
-        httpx.post(f"{url}/auth/register", json=login_json(EMAIL, PASSWORD)).raise_for_status()
+        form = login_json(EMAIL, PASSWORD)
+        httpx.post(f"{url}/auth/register", json=form, timeout=GIVE_UP_SECONDS).raise_for_status()
         yield url
 
 
@@ -153,7 +154,7 @@ def test_s_ops_3_line_ends_keep_no_connection_alive(url: str) -> None:
 
 def test_s_ops_3_a_request_that_arrives_in_pieces_is_served(url: str) -> None:
     """The clock begins anew with each part, and an answer that takes long is no fault of theirs."""
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=GIVE_UP_SECONDS) as client:
         log_in(client)
         cookie = f"Cookie: refresh_token={client.cookies['refresh_token']}\r\n".encode()
     rest = cookie + b"Content-Length: 2\r\n\r\n"
@@ -183,6 +184,15 @@ def test_s_ops_3_who_does_not_read_is_not_waited_for() -> None:
     assert taken < MUCH, "it was cut off"
 
 
+def test_a14_an_upgrade_is_answered_as_the_request_that_it_is(url: str) -> None:
+    """A WebSocket's refusal is no JSON: nobody here speaks WebSocket."""
+    headers = {"Upgrade": "websocket", "Connection": "upgrade", "Sec-WebSocket-Key": "x"}
+
+    answer = httpx.get(f"{url}/auth/refresh", headers=headers, timeout=GIVE_UP_SECONDS)
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
 # --- and in number -----------------------------------------------------------------------------
 
 
@@ -197,7 +207,10 @@ def test_s_ops_3_where_there_is_no_room_the_slowest_makes_it(
         for connection in slow:
             connection.sendall(HEAD)
 
-        clients = [stack.enter_context(httpx.Client(base_url=url)) for _ in range(10)]
+        clients = [
+            stack.enter_context(httpx.Client(base_url=url, timeout=GIVE_UP_SECONDS))
+            for _ in range(10)
+        ]
         answers = [client.get("/healthz").status_code for client in clients]
 
         said = [connection.recv(65536) for connection in slow[:10]]
@@ -230,7 +243,7 @@ def test_s_ops_3_where_all_the_room_is_at_work_a_newcomer_is_told_to_come_back()
 
 
 def test_a30_beside_hundreds_that_send_slowly_others_are_served(url: str) -> None:
-    with ExitStack() as stack, httpx.Client(base_url=url) as client:
+    with ExitStack() as stack, httpx.Client(base_url=url, timeout=GIVE_UP_SECONDS) as client:
         log_in(client)
         slow = [stack.enter_context(connected(url)) for _ in range(SLOW)]
         for connection in slow:

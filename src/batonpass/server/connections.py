@@ -125,10 +125,12 @@ class Connection(HttpToolsProtocol):
         self._forget()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self) -> None:
-        """Leave it to another protocol."""
-        self._forget()
-        super().handle_websocket_upgrade()
+    def _should_upgrade_to_ws(self) -> bool:
+        """Read it as the HTTP that it is: nothing here speaks WebSocket."""
+        return False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Tell nobody: anybody could fill the log with it."""
 
     def pause_writing(self) -> None:
         """Wait for the peer to read."""
