@@ -24,7 +24,7 @@ from batonpass.errors import (
 from batonpass.http.answers import NO_STORE, refusal, token_answer
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.edge import TELL_REFUSAL, Edge, Head, require_json
-from batonpass.http.refusals import tell_renewal
+from batonpass.http.refusal_log import tell_renewal
 from batonpass.refresh_tokens import Transport, family_named_in
 
 logger = logging.getLogger(__name__)
