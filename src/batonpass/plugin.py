@@ -49,7 +49,7 @@ from batonpass.events import EventName
 from batonpass.family import Ending
 from batonpass.former_tokens import FOREIGN_TYP, FormerClaims, FormerTokens
 from batonpass.http.answers import answer_refusal, logged_out
-from batonpass.http.csrf import serialised
+from batonpass.http.csrf import check_origin
 from batonpass.http.dependencies import (
     FRESH_FOR,
     ClaimsDependency,
@@ -716,7 +716,11 @@ def _exact_origins(origins: Iterable[str]) -> frozenset[str]:
 
 
 def _is_exact(origin: str) -> bool:
-    return origin.startswith(("http://", "https://")) and serialised(origin) == origin
+    try:
+        check_origin(origin)
+    except ValueError:
+        return False
+    return True
 
 
 def _no_prefix(found: str) -> str:
