@@ -153,6 +153,29 @@ async def test_a08_what_a_sibling_tosses_leaves_the_owner_signed_in(
     assert all(planted in one.asked["cookie"] for one in refreshes)
 
 
+# Less than a browser keeps, more than a head may have: 80 KB beside our own.
+FILL = """() => Array.from({ length: 40 }, (_, at) => {
+  document.cookie = `f${at}=${"x".repeat(2000)}; Domain=example.test; Path=/auth; Secure`;
+}) && undefined"""
+
+
+async def test_a08_a_sibling_that_fills_the_jar_keeps_requests_out_and_logs_nobody_out(
+    browser: Browser, sites: Sites
+) -> None:
+    async with sites.signed_in(browser) as context:
+        page = await context.new_page()
+        await page.goto(f"{sites.sibling}/toss?flavour=oat")
+        await page.evaluate(FILL)
+
+        await page.goto(f"{sites.app}/sessions")
+        await expect(page.get_by_text("Can't reach the server.")).to_be_visible()
+        assert REFRESH_TOKEN in await cookies(context)
+        await context.clear_cookies(domain=f".{PARENT}")
+        await page.reload()
+
+        await expect_sessions(page)
+
+
 async def test_s_cookie_7_a_forged_hint_costs_one_refresh_at_most(page: Page, sites: Sites) -> None:
     await page.goto(f"{sites.app}{QUIET_PAGE}")
     await expect_signed_in(page)
