@@ -7,10 +7,10 @@ Source: W3C Fetch Metadata §2.3 (Sec-Fetch-Site), RFC 6454 §7 (Origin); docs/s
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from batonpass.errors import CsrfError
+from batonpass.errors import ConfigurationError, CsrfError
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})  # they change nothing (S-CSRF-6)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -81,6 +81,31 @@ class CsrfPolicy:
                 raise CsrfError
         elif site != "same-origin" or origin == "null":  # whatever else it says (S-CSRF-3)
             raise CsrfError
+
+
+def exact_origins(origins: Iterable[str]) -> frozenset[str]:
+    """Take a list of origins, each as `check_origin` wants it.
+
+    Raises:
+        ConfigurationError: One is none, or is written otherwise.
+    """
+    found = frozenset((origins,) if isinstance(origins, str) else origins)
+    for origin in found:
+        if isinstance(origins, str) or not _is_exact(origin):
+            message = (
+                f"cors_origins: {origin!r} is no list of exact origins: write for instance "
+                "['https://app.example.com']."
+            )
+            raise ConfigurationError(message)
+    return found
+
+
+def _is_exact(origin: str) -> bool:
+    try:
+        check_origin(origin)
+    except ValueError:
+        return False
+    return True
 
 
 def serialised(origin: str) -> str:
