@@ -752,7 +752,9 @@ async def test_our_routes_stand_where_the_app_wants_them(
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("origin", ["http://app.example", "https://app.example"])
-async def test_no_handler_sees_the_refresh_cookie(house: House, origin: str, fast: bool) -> None:
+async def test_s_cookie_1_no_handler_sees_the_refresh_cookie(
+    house: House, origin: str, fast: bool
+) -> None:
     auth = house.plug()
     auth.authenticate(house.check())
     app = an_app(auth)

@@ -294,7 +294,9 @@ async def test_a_length_that_is_no_number_is_no_fault(server: Server, length: st
     ("PUT", "/auth/me"), ("PATCH", "/auth/sessions"), ("POST", "/auth/sessions"),
     ("DELETE", "/auth/token"), ("OPTIONS", "/auth/me"),
 ])  # fmt: skip
-async def test_a_route_knows_its_methods_only(server: Server, method: str, path: str) -> None:
+async def test_s_csrf_6_a_route_knows_its_methods_only(
+    server: Server, method: str, path: str
+) -> None:
     answer = await server.somebody().request(method, path)
 
     assert refusal(answer) == (405, "method_not_allowed")

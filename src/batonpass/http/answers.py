@@ -50,6 +50,8 @@ def token_answer(cookies: CookiePolicy, answer: TokenAnswer) -> Response:
         return _Written(
             f'{content},"refresh_token":"{answer.refresh_token}"}}'.encode(), [*_TOKEN_HEADERS]
         )
+    # S-COOKIE-6: the refresh token goes into the cookie alone, and lasts there as long as it does
+    # here (S-COOKIE-2).
     max_age = answer.max_age if session.persistent else None
     issued = cookies.issue(answer.refresh_token, session.family_id, session.generation, max_age)
     return _Written(f"{content}}}".encode(), [*_TOKEN_HEADERS, *issued])

@@ -97,7 +97,10 @@ class VerifiedClaims(SecurityBase):
 
 
 def bearer_token(scope: Scope) -> str | None:
-    """Return the token of the Authorization header; None where there is none, "" for two."""
+    """Return the token of the Authorization header; None where there is none, "" for two.
+
+    No other place counts: no query, no cookie, no body (S-CSRF-7).
+    """
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     if not found:
         return None
