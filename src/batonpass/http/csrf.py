@@ -94,8 +94,8 @@ def exact_origins(origins: Iterable[str]) -> frozenset[str]:
     for origin in found:
         if isinstance(origins, str) or not _is_exact(origin):
             message = (
-                f"cors_origins: {_quotable(origin)!r} is no list of exact origins: write for instance "
-                "['https://app.example.com']."
+                f"cors_origins: {_quotable(origin)!r} is no list of exact origins: write for "
+                "instance ['https://app.example.com']."
             )
             raise ConfigurationError(message)
     return found
