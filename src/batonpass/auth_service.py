@@ -303,7 +303,7 @@ class AuthService:
     async def revoke_refresh_token(self, text: str, transport: Transport, visit: Visit) -> None:
         """End the family of a refresh token, whichever of its generations it is: a logout.
 
-        A token that is not ours, or whose family is over, changes nothing and is no error.
+        One that is not ours, or whose family is over, changes nothing and is no error (S-SES-2).
 
         Raises:
             StoreUnavailableError: The database is away.
@@ -373,7 +373,7 @@ class AuthService:
 
         def work(connection: Connection) -> Lineage:
             stored = self.store.get(connection, family_id)
-            if stored is None or stored.user_id != user_id:
+            if stored is None or stored.user_id != user_id:  # alike to whoever asks (S-SES-4)
                 raise NotFoundError
             return Lineage(
                 family=self._closed_if_over(
@@ -402,8 +402,12 @@ class AuthService:
         *,
         reason: Ending = Ending.REVOKED,
         keep: UUID | None = None,
+        deed: Deed | None = None,
     ) -> int:
-        """End all sessions of a user but `keep`; a login in flight is over too.
+        """End all sessions of a user but `keep`; a login in flight is over too (S-SES-3).
+
+        Why they end, say the disabling of the account, is `deed`: in the same transaction, or a
+        process that dies between the two would leave the sessions of a disabled user alive.
 
         Returns:
             How many were ended.
@@ -412,6 +416,8 @@ class AuthService:
         def work(connection: Connection) -> tuple[int, Changes]:
             changes = Changes()
             self.store.lock_user(connection, user_id)
+            if deed is not None:
+                deed(connection)
             live = self.store.lock_live_of(connection, user_id)
             others = [stored for stored in live if stored.family.id != keep]
             self._add_endings(changes, others, reason, visit)
@@ -658,7 +664,7 @@ class AuthService:
             if not stored.family.is_over(self.policy, now)
             and (replaced is None or stored.family.id != replaced.family_id)
         ]
-        # newest first: the oldest end
+        # newest first: the oldest end; the user's row is locked, so nobody logs in beside (S-SES-5)
         excess = set() if room is None else set(live[room - 1 :])
         leaving = excess if replaced is None else excess | {replaced.family_id}
         if not leaving:
