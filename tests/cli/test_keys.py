@@ -63,7 +63,7 @@ def test_a_withdrawal_says_what_it_ends(shell: Shell) -> None:
     assert "Sessions go on" in out
 
 
-async def test_a_running_server_refuses_a_withdrawn_keys_tokens_and_goes_on(
+async def test_s_jwt_9_a_running_server_refuses_a_withdrawn_keys_tokens(
     tmp_path: Path,
 ) -> None:
     now = Clock(RealClock().now())  # the command's clock cannot be moved
