@@ -17,9 +17,9 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from batonpass.auth_service import Visit
 from batonpass.clock import Clock as RealClock
 from batonpass.errors import StoreUnavailableError
+from batonpass.visits import Visit
 from tests.support.clocks import Clock
 from tests.support.dumps import dump, restore
 from tests.support.families import TICK
