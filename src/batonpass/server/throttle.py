@@ -40,7 +40,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from batonpass import ids
 from batonpass.errors import RateLimitedError
-from batonpass.events import EventName
+from batonpass.events import LOGIN_SUCCESSES
 from batonpass.origins import block
 from batonpass.server.models import THROTTLE_KEY_BYTES, throttle
 
@@ -327,7 +327,7 @@ def knows_block(
     query = select(events.ip).where(
         events.user_id == (user_id or _NOBODY),
         events.id >= ids.lowest_id(now - KNOWN_FOR),  # an id carries its time
-        events.event == EventName.LOGIN_SUCCEEDED,
+        events.event.in_(LOGIN_SUCCESSES),
     )
     where = block(address)
     if where is None:
