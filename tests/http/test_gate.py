@@ -93,7 +93,9 @@ async def test_s_cookie_4_the_prefixed_and_the_plain_name_are_never_both_read(
     assert answer.json()["session_id"] == login.json()["session_id"]
 
 
-async def test_an_access_token_is_no_refresh_token_and_the_other_way_round(server: Server) -> None:
+async def test_a19_an_access_token_is_no_refresh_token_nor_the_other_way_round(
+    server: Server,
+) -> None:
     client = await server.signed_in()
     access_token = client.headers["authorization"][7:]
     token = client.cookies["refresh_token"]
@@ -133,7 +135,7 @@ async def test_s_rt_10_a_token_is_in_the_body_only_for_who_shows_no_sign_of_a_br
     assert bool(set_cookies(answer)) is not is_native
 
 
-async def test_a_family_keeps_the_transport_of_its_login(server: Server) -> None:
+async def test_s_rt_10_a_family_keeps_the_transport_of_its_login(server: Server) -> None:
     native = server.somebody()
     login = await log_in(native, headers={"x-token-transport": "body"})
     by_body = login.json()["refresh_token"]

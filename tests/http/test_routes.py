@@ -526,7 +526,7 @@ BEARER_ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), BEARER_ROUTES)
-async def test_every_bearer_route_challenges(server: Server, method: str, path: str) -> None:
+async def test_s_jwt_8_each_bearer_route_challenges(server: Server, method: str, path: str) -> None:
     client = server.somebody()
     fields = {"password": "x", "current_password": "x", "new_password": "x"}
     body = fields if method == "POST" else None
