@@ -294,13 +294,18 @@ def running(
 
 
 @contextmanager
-def listening(app: ASGIApp, *, certificate: Path | None = None) -> Iterator[str]:
+def listening(
+    app: ASGIApp,
+    *,
+    certificate: Path | None = None,
+    http: type[asyncio.Protocol] = _Connection,
+) -> Iterator[str]:
     """Answer for `app` on a port of its own, in a thread of its own; give its origin."""
     with socket.create_server((HOST, 0)) as port:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=_Connection,
+                http=http,
                 ws="websockets-sansio",
                 lifespan="on",
                 log_config=None,
