@@ -302,7 +302,10 @@ class HeadersTooLargeError(BatonpassError):
 
 
 class StoreUnavailableError(BatonpassError):
-    """The database is away, or a queue or the server is full; the token is still good."""
+    """The database is away, or a queue or the server is full; the token is still good.
+
+    The cookie is left alone, and Retry-After says when to try again (S-RT-11).
+    """
 
     status = 503
     code = "unavailable"

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
-from batonpass.http.refusals import LINES_A_MINUTE, MINUTE_SECONDS
+from batonpass.http.refusal_log import LINES_A_MINUTE, MINUTE_SECONDS
 from batonpass.plugin import Batonpass
 from batonpass.server.app import build_auth
 from batonpass.server.engines import dispose

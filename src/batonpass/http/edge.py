@@ -20,7 +20,7 @@ from batonpass.errors import BatonpassError, ConfigurationError, UnsupportedMedi
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
-from batonpass.http.refusals import Refusals
+from batonpass.http.refusal_log import Refusals
 from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
 from batonpass.visits import Visit

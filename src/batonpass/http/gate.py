@@ -24,7 +24,7 @@ from batonpass.errors import (
 from batonpass.http.answers import NO_STORE, refusal, token_answer
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.edge import TELL_REFUSAL, Edge, Head, require_json
-from batonpass.http.refusals import tell_renewal
+from batonpass.http.refusal_log import tell_renewal
 from batonpass.refresh_tokens import Transport, family_named_in
 
 logger = logging.getLogger(__name__)
@@ -168,6 +168,9 @@ async def refresh(edge: Edge, scope: Scope, head: Head, body: bytes, origin: str
 
 async def _admit(edge: Edge, scope: Scope, head: Head, receive: Receive, origin: str) -> bytes:
     """Hold a request to what is true of all of ours, and return its body.
+
+    Where it comes from is asked first: of what another site sent, neither token nor form is read
+    (S-CSRF-1), be it a refresh, a login, a registration or a logout (S-CSRF-2).
 
     Raises:
         BatonpassError: It is refused; nothing of it counts.
