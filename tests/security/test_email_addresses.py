@@ -63,7 +63,7 @@ async def test_a36_no_email_takes_long_to_be_refused(server: Server) -> None:
     """How little each costs is measured at `parse`; here none gets further, or is a fault."""
     for email in (
         "a@" + "a." * 5_000, "a@" + "a." * 126, '"' * 5_000 + "@x", '"a\\"' * 60 + "@x.com",
-        "(" * 120 + ")" * 120 + "a@x.com", "a@" + "-" * 250, "a@" + "xn--" * 60, 
+        "(" * 120 + ")" * 120 + "a@x.com", "a@" + "-" * 250, "a@" + "xn--" * 60,
         "\u0300" * 250 + "@x",
         "a@" + "\ufdfa" * 250, "\ufdfa" * 64 + "@x.com",
     ):  # fmt: skip
