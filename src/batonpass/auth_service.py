@@ -372,8 +372,8 @@ class AuthService:
         """
 
         def work(connection: Connection) -> Lineage:
-            stored = self.store.get(connection, family_id)
-            if stored is None or stored.user_id != user_id:
+            stored = self.store.get(connection, family_id, user_id=user_id)
+            if stored is None:
                 raise NotFoundError
             return Lineage(
                 family=self._closed_if_over(
