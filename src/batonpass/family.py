@@ -10,6 +10,7 @@ Source: docs/security.md, "The rules"; RFC 9700 §4.14.2 (refresh token rotation
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum, auto
+from hmac import compare_digest
 from uuid import UUID
 
 from batonpass import ids
@@ -119,12 +120,13 @@ class Presented:
     candidate_digest: bytes | None = field(repr=False)
 
     def is_current(self, family: Family) -> bool:
-        """Whether it is the family's one current token."""
-        return self.digest == family.token
+        """Whether it is the family's one current token; no clock tells how nearly (S-RT-1)."""
+        return compare_digest(self.digest, family.token)
 
     def opens(self, family: Family) -> bool:
         """Whether it derives the current token: compared by hash, never by number."""
-        return self.candidate_digest is not None and self.candidate_digest == family.token
+        candidate = self.candidate_digest
+        return candidate is not None and compare_digest(candidate, family.token)
 
 
 @dataclass(frozen=True, slots=True)

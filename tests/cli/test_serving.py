@@ -4,6 +4,7 @@ The settings that test_cli.py tries in a row are here the rest of S-OPS-1: what 
 in the database.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import uvicorn
 
 from batonpass.cli import serving
 from batonpass.server import migrations
+from batonpass.server.passwords import WORKERS_VARIABLE
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.support.servers import SECRET_KEY
 from tests.support.shell import Shell
@@ -137,8 +139,10 @@ def test_a_worker_is_given_time_to_start(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(uvicorn, "run", lambda _app, **options: given.update(options))
 
+    monkeypatch.setenv(WORKERS_VARIABLE, "1")  # put back afterwards, whatever is in it by then
     serving.serve(port=0, workers=2)
 
     assert given["workers"] == 2
+    assert os.environ[WORKERS_VARIABLE] == "2", "by which each takes half of the cores (S-PW-5)"
     assert given["timeout_worker_healthcheck"] == serving.WORKER_SILENT_SECONDS
     assert serving.WORKER_SILENT_SECONDS >= 60

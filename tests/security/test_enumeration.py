@@ -7,6 +7,7 @@ S-ENUM-1 to S-ENUM-3, S-ENUM-6, A27, A34; S-ENUM-4 is tested where such linking 
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -67,11 +68,12 @@ async def server(database_url: str) -> AsyncIterator[Server]:
     async with a_server(database_url, users=names, rate_limit_login="off") as server:
 
         def spoil(connection: Connection) -> None:
-            for email, change in {
+            spoilt: dict[str, dict[str, Any]] = {
                 DISABLED: {"is_active": False},
                 OLD_DISABLED: {"is_active": False, "password_hash": BCRYPT},
                 LOCKED: {"password_hash": "!"},
-            }.items():
+            }
+            for email, change in spoilt.items():
                 connection.execute(update(users).where(users.c.email == email).values(change))
 
         on_users(server, spoil)
@@ -146,14 +148,18 @@ async def where_mail_decides(
     """Run a server with REGISTRATION=confirm, a mail server, and accounts that there are."""
     async with a_mail_server() as mail:
         url = f"smtp://{mail.host}:{mail.port}?from=batonpass@example.com"
-        settings = {"registration": "confirm", "smtp_url": url, "public_url": servers.ORIGIN}
+        settings: dict[str, Any] = {
+            "registration": "confirm",
+            "smtp_url": url,
+            "public_url": servers.ORIGIN,
+        }
         async with a_server(database_url, users=(), **settings) as server:
             for email in taken:
-                on_users(server, lambda connection, email=email: an_account(connection, email))
+                on_users(server, partial(an_account, email=email))
             yield server, mail
 
 
-def an_account(connection: Connection, email: str) -> None:
+def an_account(connection: Connection, *, email: str) -> None:
     accounts.create(connection, parse(email), "!", T0)
 
 
@@ -202,15 +208,18 @@ async def test_a27_a_taken_email_is_answered_as_a_free_one(sqlite_url: str) -> N
     assert abs(welch_t(*took)) < TELLS_APART
 
 
-CONFIRM = {"registration": "confirm", "smtp_url": "smtp://localhost:1?from=a@example.com"}
+CONFIRM: dict[str, Any] = {
+    "registration": "confirm",
+    "smtp_url": "smtp://localhost:1?from=a@example.com",
+}
 
 
 @pytest.mark.parametrize("how", [{}, CONFIRM], ids=["open", "confirm"])
 async def test_s_enum_3_a_password_is_judged_before_the_email_is_looked_up(
-    database_url: str, how: dict[str, str]
+    database_url: str, how: dict[str, Any]
 ) -> None:
     async with a_server(database_url, users=(), **how) as server:
-        on_users(server, lambda connection: an_account(connection, EMAIL))
+        on_users(server, lambda connection: an_account(connection, email=EMAIL))
         client = server.somebody()
         with noted() as work:
             answers = [
@@ -247,7 +256,8 @@ async def test_s_enum_6_no_route_takes_a_field_that_it_does_not_name(database_ur
         client = server.somebody()
         registered = await register(client, EMAIL, **MORE)
         [row] = on_users(server, lambda connection: connection.execute(select(users)).all())
-        login = await log_in(client, **{name: str(value) for name, value in MORE.items()})
+        said: dict[str, Any] = {name: str(value) for name, value in MORE.items()}
+        login = await log_in(client, **said)
         client.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
         confirmed = await client.post("/auth/confirm", json={"password": PASSWORD, **MORE})
         client.headers["Authorization"] = f"Bearer {confirmed.json()['access_token']}"

@@ -8,6 +8,7 @@ here somebody attacks them through the server.
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ async def test_s_thr_4_no_header_gives_more_guesses(
 async def test_s_thr_5_registrations_count_by_block_whatever_becomes_of_them(
     sqlite_url: str,
 ) -> None:
-    production = {
+    production: dict[str, Any] = {
         "environment": "production", "public_url": "https://app.example", "trusted_proxies": "",
     }  # fmt: skip
     async with a_server(sqlite_url, users=(), **production) as server:

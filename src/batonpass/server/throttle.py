@@ -2,8 +2,9 @@
 
 A place is taken before the password is hashed and given back when it was right, so only failures
 stay counted, and forty requests at once count as forty. The buckets stand in the database, shared
-by all processes and kept over a restart; their keys are keyed hashes, so the table tells no name
-and no address. Nobody can lock an account's owner out of a place that its logins came from.
+by all processes and kept over a restart (S-THR-1); their keys are keyed hashes, so the table tells
+no name and no address. Nobody can lock an account's owner out of a place that its logins came from
+(S-THR-2).
 
 Functions of a connection in somebody else's transaction. Everybody takes the buckets in one
 order, so two transactions that meet wait for each other and never deadlock.
@@ -52,7 +53,7 @@ MAX_ROWS: Final = 262_144  # of about 100 bytes each, with their index
 TAKES_BETWEEN_PURGES: Final = 10_000  # of one process, and each makes four rows at most
 MAX_TOLD: Final = 4096  # full buckets that a process remembers to have told of
 
-# The same for every bucket: one that told its own end would tell which one is full.
+# The same for every bucket: one that told its own end would tell which one is full (S-THR-3).
 RETRY_AFTER_SECONDS: Final = 60
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
