@@ -24,10 +24,11 @@ from sqlalchemy import Table, create_engine, insert
 from batonpass import ids
 from batonpass.access_tokens import AccessTokens
 from batonpass.family import Family
-from batonpass.keys import Algorithm, KeyRing, Keys, parse_secrets
+from batonpass.keys import Algorithm, KeyRing, Keys
 from batonpass.models import Tables
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import RefreshToken, Transport, digest, encode
+from batonpass.secret_key import parse_secrets
 from batonpass.server import migrations, models
 from batonpass.server.engines import build_engine
 from tests.support.postgres import PostgresServer, fresh_database

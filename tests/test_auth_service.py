@@ -11,13 +11,14 @@ from sqlalchemy import Connection, create_engine, select, update
 
 from batonpass import ids
 from batonpass.access_tokens import LEEWAY
-from batonpass.auth_service import Guard, Visit
 from batonpass.errors import InvalidCredentialsError, NotFoundError
 from batonpass.events import EventName, SecurityEvent
 from batonpass.family import Ending
 from batonpass.keys import Keys
+from batonpass.logins import Guard
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import RefreshToken, Transport, decode, encode
+from batonpass.visits import Visit
 from tests.support.clocks import Clock
 from tests.support.families import GRACE, IDLE, POLICY, STRICT, TICK
 from tests.support.services import SECRETS, House, a_house

@@ -3,8 +3,10 @@
 On every engine, over HTTP: what a refresh reads of them is written in SQL for some drivers.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
@@ -12,7 +14,19 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, Request
-from sqlalchemy import ForeignKey, MetaData, Select, insert, select, true, update
+from sqlalchemy import (
+    ForeignKey,
+    MetaData,
+    Select,
+    create_engine,
+    event,
+    exists,
+    insert,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from starlette.responses import Response
@@ -204,6 +218,96 @@ async def test_a_repeated_refresh_of_a_disabled_user_is_refused_too(house: House
 
     assert refusal(refused) == (401, "refresh_revoked")
     assert refused.json()["reason"] == "user_disabled"
+
+
+async def test_who_is_signed_in_and_may_be_here_is_one_question(house: House) -> None:
+    auth = house.plug(active=house.account.is_active)
+    app = an_app(auth)
+    auth.install(app)
+
+    async with serving(app) as client:
+        login = await log_in(client)
+        with what_is_asked(house.engine) as asked:
+            me = await client.get("/me", headers=bearer(login))
+
+    assert me.json() == ADA
+    assert len(asked) == 1
+
+
+async def test_a_login_locks_its_user_once(house: House) -> None:
+    auth = house.plug(active=house.account.is_active, policy=Policy(sessions_per_user=1))
+    app = an_app(auth)
+    auth.install(app)
+
+    async with serving(app) as client:
+        await log_in(client)
+        client.cookies.clear()  # another browser
+        with what_is_asked(house.engine) as asked:
+            await log_in(client)
+
+    of_users = [one for one in asked if one.startswith(("SELECT family", "SELECT batonpass_users"))]
+    assert len(of_users) == 3  # looked up by the app; locked by us; then judged
+    assert of_users[2].startswith("SELECT batonpass_users.is_active")
+    if house.engine.dialect.name != "sqlite":  # where every writer waits anyway
+        assert ["FOR NO KEY UPDATE" in one for one in of_users] == [False, True, False]
+
+
+@pytest.mark.parametrize("any_engine", ["postgresql+asyncpg async"], indirect=True)
+async def test_a_login_that_waited_asks_who_is_active_when_the_wait_is_over(
+    house: House, postgresql_url: str
+) -> None:
+    """So it is a statement of its own: what the waiting one saw of other tables is old by then."""
+    account, role = house.account, house.role
+    is_banned = exists().where(role.account_id == account.id, role.name == "banned")
+    auth = house.plug(active=~is_banned)
+    app = an_app(auth)
+    auth.install(app)
+    neighbour = create_engine(by_psycopg(postgresql_url))
+    ada = select(account.id).where(account.id == ADA_ID).with_for_update(key_share=True)
+
+    async with serving(app) as client:
+        while_welcome = await log_in(client)
+        with neighbour.connect() as holder, neighbour.connect() as other:
+            holder.execute(ada)
+            waiting = asyncio.ensure_future(log_in(client))
+            while not other.scalar(WAITING_FOR_A_LOCK):
+                other.rollback()
+                await asyncio.sleep(0.01)
+            other.execute(insert(role).values(account_id=ADA_ID, name="banned"))
+            other.commit()
+            holder.rollback()
+        banned = await waiting
+    neighbour.dispose()
+
+    assert while_welcome.status_code == 200
+    assert refusal(banned) == (401, "invalid_credentials")
+
+
+WAITING_FOR_A_LOCK = text(
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def by_psycopg(url: str) -> str:
+    return url.replace("://", "+psycopg://")
+
+
+@contextmanager
+def what_is_asked(engine: AnyEngine) -> Iterator[list[str]]:
+    """Note what the database is asked, in the order of asking."""
+    sync = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    asked: list[str] = []
+
+    def note(*said: Any) -> None:
+        if not said[2].startswith(("BEGIN", "SELECT set_config")):
+            asked.append(" ".join(said[2].split()))
+
+    event.listen(sync, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(sync, "before_cursor_execute", note)
 
 
 # --- what tokens carry --------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give an empty project for steps to work on."""
     monkeypatch.setattr(steps, "ROOT", tmp_path)
     monkeypatch.setattr(steps, "STAMPS", tmp_path / "stamps")
-    monkeypatch.setattr(steps, "LOG", tmp_path / "last-step.log")
+    monkeypatch.setattr(steps, "LOGS", tmp_path / "logs")
     return tmp_path
 
 
@@ -94,6 +94,33 @@ def test_a_step_that_failed_half_way_is_done_again(project: Path) -> None:
 def test_a_step_that_leaves_no_output_has_failed(project: Path) -> None:
     with pytest.raises(steps.StepError, match="promised is missing"):
         steps.step("x", "X", inputs="", outputs=[project / "promised"], do=lambda: None)
+
+
+def test_chains_of_steps_run_at_the_same_time() -> None:
+    meeting = threading.Barrier(2, timeout=30)  # who comes alone waits in vain
+
+    def comes() -> None:
+        meeting.wait()
+
+    steps.side_by_side(comes, comes)
+
+
+def test_one_chain_that_fails_is_told_once_the_other_is_done() -> None:
+    failed, done = threading.Event(), threading.Event()
+
+    def fails() -> None:
+        failed.set()
+        message = "half-way"
+        raise steps.StepError(message)
+
+    def goes_on() -> None:
+        assert failed.wait(timeout=30)
+        done.set()
+
+    with pytest.raises(steps.StepError, match="half-way"):
+        steps.side_by_side(fails, goes_on)
+
+    assert done.is_set()
 
 
 def test_a_build_does_not_outdate_itself(project: Path) -> None:

@@ -22,6 +22,7 @@ from tools.steps import (
     environment,
     explained,
     fingerprint,
+    side_by_side,
     step,
 )
 
@@ -36,13 +37,21 @@ def main() -> None:
     """Do every step that is not done yet."""
     started = time.monotonic()
     make_venv()
+    side_by_side(python_side, node_side)
+    print(f"Batonpass is set up ({time.monotonic() - started:.1f} s).", flush=True)
+
+
+def python_side() -> None:
+    """Install what Python needs, and Batonpass."""
     install_python_packages()
     install_batonpass()
-    if (ROOT / "package.json").exists():
-        install_node()
-        install_node_packages()
-        build()
-    print(f"Batonpass is set up ({time.monotonic() - started:.1f} s).", flush=True)
+
+
+def node_side() -> None:
+    """Install what TypeScript needs, and build."""
+    install_node()
+    install_node_packages()
+    build()
 
 
 def make_venv() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,7 @@ NODE = ROOT / ".node"  # only where the machine's own Node.js does not do
 STAMPS = VENV / "stamps"
 TICK_SECONDS = 1.0
 _NOT_PASSED_ON = frozenset({"PYTHONDONTWRITEBYTECODE"})
-LOG = ROOT / "test-artefacts" / "last-step.log"
+LOGS = ROOT / "test-artefacts"
 
 # What pip and npm say when the network, not the project, is at fault.
 NO_NETWORK = (
@@ -134,6 +135,17 @@ def step(
     print(f"  ✓ {title}: {time.monotonic() - started:.1f} s", flush=True)
 
 
+def side_by_side(*chains: Callable[[], None]) -> None:
+    """Do chains of steps that do not need each other at the same time.
+
+    Raises:
+        StepError: One could not be done; the others were let finish.
+    """
+    with ThreadPoolExecutor(len(chains)) as threads:
+        for done in [threads.submit(chain) for chain in chains]:
+            done.result()
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text()
@@ -167,8 +179,9 @@ def command(*arguments: str | Path, what: str, extra: Mapping[str, str] | None =
     Raises:
         StepError: It is missing or ended with another status than 0.
     """
-    LOG.parent.mkdir(parents=True, exist_ok=True)
-    with LOG.open("w") as log:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    written = LOGS / f"{what.lower().replace(' ', '-')}.log"  # of its own: steps run side by side
+    with written.open("w") as log:
         try:
             running = subprocess.Popen(
                 [str(argument) for argument in arguments],
@@ -185,11 +198,11 @@ def command(*arguments: str | Path, what: str, extra: Mapping[str, str] | None =
             status = _wait(running, what)
     if status == 0:
         return
-    said = LOG.read_text(errors="replace")
+    said = written.read_text(errors="replace")
     if any(sign in said for sign in NO_NETWORK):
         message = (
             f"{what} needs the network, and the package registry cannot be reached "
-            f"(what was tried: {LOG.relative_to(ROOT)})."
+            f"(what was tried: {written.relative_to(ROOT)})."
         )
         raise StepError(message)
     print(said, file=sys.stderr)

@@ -7,10 +7,12 @@ Source: RFC 8725 §3.9 and 3.12 (audience, mutually exclusive rules); docs/secur
 """
 
 import re
+from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy import MetaData
+from sqlalchemy import Column, MetaData
 
+from batonpass import models
 from batonpass.errors import ConfigurationError
 from batonpass.http.edge import Edge
 from batonpass.models import Tables
@@ -30,12 +32,31 @@ def check_name(name: str) -> None:
         raise ConfigurationError(message)
 
 
-def claim_name(metadata: MetaData, tables: Tables, name: str) -> None:
-    """Note whose sessions a name stands for.
+def tables_of(
+    name: str, metadata: MetaData, user_key: Column[Any], *, prefix: str | None, schema: str | None
+) -> Tables:
+    """Define the tables of a Batonpass in an app's MetaData, and note that its name is theirs.
+
+    Args:
+        name: The Batonpass' own.
+        metadata: The app's.
+        user_key: The primary key of the users whose sessions these are.
+        prefix: Stands before each table's name; None: the name and "_", if any.
+        schema: Of the tables.
 
     Raises:
-        ConfigurationError: It stands for others', whose tokens would pass for these.
+        ConfigurationError: The tables are other users', or the name is, whose tokens would pass for
+            these.
     """
+    if prefix is None:
+        prefix = f"{name}_" if name else ""
+    tables = models.define(metadata, user_key, prefix=prefix, schema=schema)
+    if tables.user_key is not user_key:
+        message = (
+            f"These tables belong to the users in {tables.user_key.table.name!r}. Give other "
+            "users a Batonpass with a name (name='staff', say) or a table_prefix."
+        )
+        raise ConfigurationError(message)
     names: dict[str, Tables] = metadata.info.setdefault(_INFO, {})
     if names.setdefault(name, tables) is not tables:
         others = names[name].user_key.table.fullname
@@ -44,6 +65,7 @@ def claim_name(metadata: MetaData, tables: Tables, name: str) -> None:
             "one a name: name='staff', say."
         )
         raise ConfigurationError(message)
+    return tables
 
 
 def join(app: FastAPI, edge: Edge) -> list[Edge]:

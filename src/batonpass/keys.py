@@ -1,4 +1,4 @@
-"""Every key, derived from SECRET_KEY: what may be one, and what is made of it. Pure.
+"""Every key, derived from SECRET_KEY. Pure.
 
 Nothing here is ever stored. Each use has an HKDF label of its own, so a key that leaks opens
 nothing else, and every process that knows the secret has the same keys. Several secrets may be
@@ -8,16 +8,12 @@ a key.
 Source: RFC 5869 (HKDF), RFC 7517 (JWK), RFC 7638 (thumbprint); docs/security.md, "Keys".
 """
 
-import hashlib
 import hmac
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import Counter
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
-from itertools import pairwise
 from typing import Final, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
@@ -29,66 +25,20 @@ from joserfc.jwk import ECKey, OctKey, OKPKey
 
 from batonpass.errors import ConfigurationError
 from batonpass.jwks import ECDSA_SHA256, P256_BYTES, Verify, eddsa, es256
+from batonpass.secret_key import CURE
 
 Algorithm = Literal["ES256", "EdDSA", "HS256"]
 VerifyingKey = ECKey | OKPKey | OctKey
 
-MIN_SECRET_BYTES = 32  # ASVS 5.0 V11.2.3 asks for 128 bits; as long as every key derived from it
 KEY_BYTES = 32
-_CURE: Final = "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
-_HEX = re.compile(r"[0-9A-Fa-f]+")
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 # From when a rotation is committed until its key signs: every process learns of the key within
 # LEARNT_WITHIN, and from then on it stands in its JWKS, which others read once a minute (S-KEY-3).
 LEARNT_WITHIN = timedelta(seconds=60)
 PUBLISHED_BEFORE_USE = timedelta(seconds=120)
 MAX_ACCEPTED_KEYS = 16  # numbers at a time: a verifier takes 32 keys, and secrets may be two
-_MIN_DISTINCT_BYTES = 16  # 32 random bytes have fewer once in 10^15 times
-# A phrase out of these characters looks like base64url. In random text one of these words stands
-# less than once in 10^7 times.
-_TELLTALE_WORDS = (
-    "secret", "password", "passwort", "changeme", "change-me", "change_me", "example", "insecure",
-    "default", "replace", "placeholder", "batonpass",
-)  # fmt: skip
-# Printed in the documentation others copy from: FastAPI's and Flask's tutorials, RFC 7515 A.1.
-_PUBLISHED: Final = frozenset({
-    bytes.fromhex("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),
-    bytes.fromhex("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"),
-    urlsafe_b64decode(
-        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T"
-        "-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow=="
-    ),
-    *(
-        hashlib.sha256(word).digest()
-        for word in (b"", b"secret", b"password", b"changeme", b"test", b"key", b"batonpass")
-    ),
-})  # fmt: skip
-
 # FIPS 186-5 A.2.1: 64 bits more than the order, so that the remainder is as good as uniform
 _P256_SEED_BYTES = 48
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-
-def parse_secrets(text: str) -> tuple[bytes, ...]:
-    """Read SECRET_KEY: one or more secrets, comma-separated; the first issues, all are accepted.
-
-    Text of nothing but hexadecimal digits is hex, everything else base64url. The same secret twice
-    counts once.
-
-    Raises:
-        ConfigurationError: One is missing, malformed, short, published or follows a pattern. The
-            sentence names which one and the cure, and shows none of it.
-
-    Source: ASVS 5.0 V13.2.3 (no default credentials); docs/security.md, S-KEY-5.
-    """
-    secrets: dict[bytes, None] = {}
-    for position, item in enumerate(text.split(","), start=1):
-        problem, secret = _read_secret(item.strip())
-        if problem:
-            msg = f"SECRET_KEY: key {position} {problem}. {_CURE}"
-            raise ConfigurationError(msg)
-        secrets[secret] = None
-    return tuple(secrets)
 
 
 def derive(secret: bytes, use: str, length: int = KEY_BYTES) -> bytes:
@@ -492,44 +442,8 @@ def _changed(
 
 def _refuse_none(secrets: Sequence[bytes]) -> None:
     if not secrets:
-        msg = f"SECRET_KEY: there is none. {_CURE}"
+        msg = f"SECRET_KEY: there is none. {CURE}"
         raise ConfigurationError(msg)
-
-
-# --- reading a secret --------------------------------------------------------------------------
-
-
-def _read_secret(text: str) -> tuple[str | None, bytes]:
-    """Return what is wrong with a secret, if anything, and its bytes."""
-    if not text:
-        return "is empty", b""
-    if _HEX.fullmatch(text):
-        if len(text) % 2:
-            return "is hex with an odd number of digits: one got lost", b""
-        secret = bytes.fromhex(text)
-    elif _BASE64URL.fullmatch(text) and len(text.rstrip("=")) % 4 != 1:
-        unpadded = text.rstrip("=")
-        secret = urlsafe_b64decode(unpadded + "=" * (-len(unpadded) % 4))
-    else:
-        return "is neither hex nor base64url", b""
-    if len(secret) < MIN_SECRET_BYTES:
-        return f"has {len(secret)} bytes; at least {MIN_SECRET_BYTES} are needed", b""
-    if secret in _PUBLISHED or any(word in text.lower() for word in _TELLTALE_WORDS):
-        return "is known to everybody", b""
-    few = len(set(secret)) < _MIN_DISTINCT_BYTES
-    if few or _has_pattern(secret) or _has_pattern(text.lower().encode()):
-        return "follows a pattern, so it can be guessed", b""
-    return None, secret
-
-
-def _has_pattern(data: bytes) -> bool:
-    """Whether the data repeats itself, or mostly counts up or down."""
-    repeats = any(
-        data == (data[:period] * len(data))[: len(data)]
-        for period in range(1, min(MIN_SECRET_BYTES, len(data) // 2 + 1))
-    )
-    steps = Counter((after - before) % 256 for before, after in pairwise(data))
-    return repeats or max(steps.values()) > len(data) // 2
 
 
 # --- deriving a signing key --------------------------------------------------------------------

@@ -5,7 +5,7 @@ The pictures are for people; the tests hold what a machine can see.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
@@ -27,23 +27,19 @@ from tools.steps import ROOT
 
 PICTURES = ROOT / "test-artefacts" / "pages"
 
-LOOKS: dict[str, dict[str, Any]] = {  # options of `new_context`
-    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
+WINDOWS: dict[str, dict[str, Any]] = {  # options of `new_context`
+    "wide": {"viewport": {"width": 1280, "height": 800}},
     "phone": {
-        "color_scheme": "light",
         "viewport": {"width": 360, "height": 740},
         "device_scale_factor": 2,
         "has_touch": True,
         "is_mobile": True,
     },
-    "phone-dark": {
-        "color_scheme": "dark",
-        "viewport": {"width": 360, "height": 740},
-        "device_scale_factor": 2,
-        "has_touch": True,
-        "is_mobile": True,
-    },
+}
+# Each page is looked at in both: the file's name ends so.
+LOOKS: dict[str, list[tuple[Literal["light", "dark"], str]]] = {
+    "wide": [("light", "light"), ("dark", "dark")],
+    "phone": [("light", "phone"), ("dark", "phone-dark")],
 }
 
 VIOLATIONS = """addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
@@ -75,29 +71,33 @@ class Viewer(NamedTuple):
 
     page: Page
     server: LiveServer
-    look: str
+    window: str
     complaints: list[str]
 
     async def picture(self, name: str) -> None:
-        """Take a picture of the page as it stands, and hold it against what every page keeps."""
+        """Take pictures of the page as it stands, and hold it against what every page keeps."""
         page = self.page
         await page.evaluate("document.fonts.ready")
-        await page.screenshot(
-            path=PICTURES / f"{name}-{self.look}.png", full_page=True, animations="disabled"
-        )
+        for scheme, look in LOOKS[self.window]:
+            await page.emulate_media(color_scheme=scheme)
+            await page.screenshot(
+                path=PICTURES / f"{name}-{look}.png", full_page=True, animations="disabled"
+            )
         assert await page.title()
         assert await page.evaluate(STICKS_OUT) == []
         width = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
         assert await page.evaluate(width) == 0
-        if "phone" in self.look:
+        if self.window == "phone":
             assert await page.evaluate(TOO_SMALL) == []
         assert self.complaints == []
 
 
 @asynccontextmanager
-async def viewing(browser: Browser, server: LiveServer, look: str) -> AsyncIterator[Viewer]:
-    """Open a tab that looks so, and note what its console complains of."""
-    context = await browser.new_context(base_url=server.url, reduced_motion="reduce", **LOOKS[look])
+async def viewing(browser: Browser, server: LiveServer, window: str) -> AsyncIterator[Viewer]:
+    """Open a tab in such a window, and note what its console complains of."""
+    context = await browser.new_context(
+        base_url=server.url, reduced_motion="reduce", **WINDOWS[window]
+    )
     await context.add_init_script(VIOLATIONS)
     complaints: list[str] = []
     page = await context.new_page()
@@ -109,15 +109,15 @@ async def viewing(browser: Browser, server: LiveServer, look: str) -> AsyncItera
 
     page.on("console", note)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield Viewer(page, server, look, complaints)
+    yield Viewer(page, server, window, complaints)
     await context.close()
 
 
-@pytest.fixture(params=LOOKS)
+@pytest.fixture(params=WINDOWS)
 async def viewer(
     request: pytest.FixtureRequest, browser: Browser, server: LiveServer
 ) -> AsyncIterator[Viewer]:
-    """Look at the app in each way."""
+    """Look at the app in each window."""
     await server.register()
     async with viewing(browser, server, request.param) as opened:
         yield opened

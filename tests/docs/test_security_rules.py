@@ -12,10 +12,10 @@ from itertools import product
 
 import pytest
 
-from batonpass.auth_service import _REFUSALS
 from batonpass.errors import BatonpassError, RefreshTokenRevokedError
 from batonpass.family import Ending, Family, Presented, Verdict, judge
 from batonpass.policy import Policy
+from batonpass.refusals import REFUSALS
 from tests.docs.pages import DOCS, table_under
 from tests.support.families import (
     BEGAN,
@@ -176,7 +176,7 @@ def test_the_client_hears_the_status_and_code_that_the_page_says() -> None:
 
     answered = {Verdict.ROTATE, Verdict.REPEAT, Verdict.RECOVER}
     refused: dict[Verdict, type[BatonpassError]] = {
-        **_REFUSALS,
+        **REFUSALS,
         Verdict.REVOKED: RefreshTokenRevokedError,
     }
     assert heard == {

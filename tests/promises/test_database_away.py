@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from batonpass import auth_service
+from batonpass import deeds
 from batonpass.server import engines, migrations
 from batonpass.server.app import build_app
 from batonpass.storage import batching
@@ -254,7 +254,7 @@ def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "BUSY_SECONDS", 0.05)
     monkeypatch.setattr(batching, "LOCK_WAIT_MS", 20)
     monkeypatch.setattr(batching, "LOCK_WAIT_ALONE_MS", 50)
-    monkeypatch.setattr(auth_service, "LOCK_WAIT_ALONE_MS", 50)
+    monkeypatch.setattr(deeds, "LOCK_WAIT_ALONE_MS", 50)
 
 
 @contextmanager

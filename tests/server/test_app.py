@@ -258,7 +258,7 @@ async def test_it_tells_of_its_start_and_its_end_and_leaves_no_thread(
 async def test_the_heartbeat_hears_of_a_rotation(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batonpass.plugin.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("batonpass.heartbeat.POLL_SECONDS", 0.01)
     clock = Clock(RealClock().now())
     async with a_server(sqlite_url, users=(), clock=clock) as server:
         auth = build_auth(server.settings, clock)

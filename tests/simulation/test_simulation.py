@@ -11,7 +11,7 @@ from tests.simulation.rules import GraceOnly, Ours, ParentAccepted, Server, Stri
 from tests.simulation.table import CLIENTS, RATES, RULES, USERS, share
 from tests.simulation.world import HOUR, Faults, Looks, hunt, logged_out
 
-FEWER = 120
+FEWER = 60
 FEW, MANY = (Faults(lost=rate, stalled=rate) for rate in RATES)
 PAGE = DOCS / "honest-users.md"
 FIRST_COLUMNS = {"The table": "a spent token", "What a client must do": "what a page does"}

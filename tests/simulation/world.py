@@ -29,6 +29,7 @@ he is found when the session ends. There are no faults and no crashes then: noth
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from functools import cache, partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -85,6 +86,13 @@ class Page(NamedTuple):
     life: int
 
 
+class Planned(NamedTuple):
+    """What will happen whatever a server answers: a tab is reloaded, or (no tab) all crashes."""
+
+    time: float
+    tab: int | None
+
+
 class Browser:
     """A cookie jar in memory, what of it the disk has, and three tabs."""
 
@@ -111,6 +119,11 @@ class Browser:
     def at(self, time: float, event: Callable[[float], None]) -> None:
         """Let something happen later."""
         heappush(self.events, (time, next(self.order), event))
+
+    def follow(self, planned: tuple[Planned, ...]) -> None:
+        """Let happen what is planned."""
+        for time, tab in planned:
+            self.at(time, self.crash if tab is None else partial(self.reload, tab))
 
     def live(self) -> None:
         """Let two weeks go by, or less if the session ends."""
@@ -183,29 +196,28 @@ class Browser:
         self.at(now + self.random.uniform(*BACK_AFTER), lambda then: self.reload(0, then))
 
 
-def plan(browser: Browser, random: Random, *, crashes: bool = True) -> None:
-    """Put two weeks of work, and the crashes, into the browser's events."""
+@cache
+def plan(user: int, *, crashes: bool = True) -> tuple[Planned, ...]:
+    """Draw two weeks of a user's work, and the crashes: the same for each rule."""
+    random = seeded("plan", user)
+    planned: list[Planned] = []
     reloads: list[float] = []
     for start, tab in ((day * DAY, tab) for day in range(DAYS) for tab in range(TABS)):
         time = start + AT_WORK[0] + random.expovariate(1 / RELOAD_EVERY)
         while time < start + AT_WORK[1]:
-            browser.at(time, reload_of(browser, tab))
+            planned.append(Planned(time, tab))
             reloads.append(time)
             again = time
             while random.random() < AGAIN:
                 again += random.uniform(*AGAIN_WITHIN)
-                browser.at(again, reload_of(browser, random.randrange(TABS)))
+                planned.append(Planned(again, random.randrange(TABS)))
             time += random.expovariate(1 / RELOAD_EVERY)
     crash = random.expovariate(1 / CRASH_EVERY)
     while crashes and crash < DAYS * DAY:
         soon_after = random.uniform(*(CRASHES_SOON if random.random() < 0.5 else CRASHES_LATER))
-        browser.at(random.choice(reloads) + soon_after, browser.crash)
+        planned.append(Planned(random.choice(reloads) + soon_after, None))
         crash += random.expovariate(1 / CRASH_EVERY)
-
-
-def reload_of(browser: Browser, tab: int) -> Callable[[float], None]:
-    """Make the event that this tab reloads."""
-    return lambda now: browser.reload(tab, now)
+    return tuple(planned)
 
 
 class Thief:
@@ -240,7 +252,7 @@ def logged_out(
     for user in range(users):
         server = login()
         browser = Browser(server, faults, seeded("chance", user), looks)
-        plan(browser, seeded("plan", user))
+        browser.follow(plan(user))
         browser.live()
         ended += server.ended
     return ended / users
@@ -264,7 +276,7 @@ def hunt(login: type[Server], thieves: int) -> Hunt:
     for user in range(thieves):
         server = login()
         browser = Browser(server, NO_FAULTS, seeded("chance", user), Looks.FIRST)
-        plan(browser, seeded("plan", user), crashes=False)
+        browser.follow(plan(user, crashes=False))
         thief = Thief(browser, seeded("thief", user))
         browser.live()
         came += thief.since is not None

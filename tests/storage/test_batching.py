@@ -454,7 +454,7 @@ async def test_a_submit_that_is_refused_leaves_no_task_behind(
     monkeypatch.setattr(batching, "MAX_PLACES", 0)
     tab = await a_tab(house)
     request = Request(
-        house.service._decode(tab.refresh_token, Transport.COOKIE),
+        house.service._tokens.read(tab.refresh_token, Transport.COOKIE),
         house.clock.now(),
         AT_HOME.origin,
     )

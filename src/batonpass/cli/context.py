@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from batonpass.auth_service import Visit
 from batonpass.errors import ConfigurationError
 from batonpass.origins import Origin
 from batonpass.plugin import Batonpass
@@ -18,6 +17,7 @@ from batonpass.server.app import build_auth
 from batonpass.server.engines import dispose
 from batonpass.server.settings import Settings, load_settings
 from batonpass.server.users import User
+from batonpass.visits import Visit
 
 T = TypeVar("T")
 

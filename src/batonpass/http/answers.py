@@ -5,10 +5,10 @@ import json
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from batonpass.auth_service import TokenAnswer
 from batonpass.errors import AccessTokenMissingError, BatonpassError, BearerError
 from batonpass.http.cookies import CookiePolicy, Header
 from batonpass.refresh_tokens import Transport
+from batonpass.token_answers import TokenAnswer
 
 NO_STORE = (b"cache-control", b"no-store")
 _TOKEN_HEADERS = ((b"content-type", b"application/json"), NO_STORE)

@@ -6,10 +6,10 @@ What says nothing is no browser, and then no cookie of a user's browser is in pl
 Source: W3C Fetch Metadata §2.3 (Sec-Fetch-Site), RFC 6454 §7 (Origin); docs/security.md, S-CSRF.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from batonpass.errors import CsrfError
+from batonpass.errors import ConfigurationError, CsrfError
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})  # they change nothing (S-CSRF-6)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -74,6 +74,27 @@ class CsrfPolicy:
                 raise CsrfError
         elif site != "same-origin" or origin == "null":
             raise CsrfError
+
+
+def exact_origins(origins: Iterable[str]) -> frozenset[str]:
+    """Take origins as browsers write them: any other would never be met (S-CORS-1).
+
+    Raises:
+        ConfigurationError: One is none, or is written otherwise.
+    """
+    found = frozenset((origins,) if isinstance(origins, str) else origins)
+    for origin in found:
+        if isinstance(origins, str) or not _is_exact(origin):
+            message = (
+                f"cors_origins: {origin!r} is no list of exact origins: write for instance "
+                "['https://app.example.com']."
+            )
+            raise ConfigurationError(message)
+    return found
+
+
+def _is_exact(origin: str) -> bool:
+    return origin.startswith(("http://", "https://")) and serialised(origin) == origin
 
 
 def serialised(origin: str) -> str:

@@ -2,25 +2,35 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends
 from fastapi.security import OAuth2PasswordBearer
 from fastapi.security.base import SecurityBase
+from sqlalchemy import Connection
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from batonpass.access_tokens import Claims
+from batonpass.access_tokens import AccessTokenRefusedError, Claims
+from batonpass.app_users import AppUsers
 from batonpass.auth_service import AuthService
 from batonpass.errors import (
+    AccessTokenInvalidError,
     AccessTokenMissingError,
     ActorNotAllowedError,
     BatonpassError,
     LoginRequiredAgainError,
+    SessionRevokedError,
 )
+from batonpass.family import Ending
+from batonpass.former_tokens import FOREIGN_TYP
+from batonpass.former_users import FormerUsers
 from batonpass.http.answers import answer_refusal
+from batonpass.storage.engine import Database
 
+UserT = TypeVar("UserT")
 ClaimsDependency = Callable[..., Awaitable[Claims]]
+UserDependency = Callable[..., Awaitable[UserT]]
 CheckAccessToken = Callable[[str], Awaitable[Claims]]
 
 BEARER_SCHEME = "OAuth2PasswordBearer"
@@ -118,3 +128,73 @@ def fresh_claims_of(
         return found
 
     return fresh
+
+
+def user_of(
+    users: AppUsers[UserT],
+    former: FormerUsers[UserT] | None,
+    database: Database,
+    claims: VerifiedClaims,
+    scheme: OAuth2PasswordBearer,
+) -> UserDependency[UserT]:
+    """Make the dependency that loads the signed-in user, in one statement.
+
+    With `former`, it takes a former token too, where `claims` says that it is none of ours.
+    """
+
+    async def user(found: Annotated[Claims, Depends(claims)]) -> UserT:
+        key = users.key_named(found.subject)
+
+        def work(connection: Connection) -> UserT:
+            loaded = users.load(connection, key)
+            if loaded is not None:
+                return loaded
+            if users.is_disabled(connection, key):
+                raise SessionRevokedError(reason=Ending.USER_DISABLED.value)
+            raise AccessTokenInvalidError
+
+        return await database.read(work)
+
+    if former is None:
+        return user
+
+    async def user_or_former_user(
+        request: HTTPConnection, token: Annotated[str | None, Depends(scheme)]
+    ) -> UserT:
+        try:
+            found = await claims(request)
+        except AccessTokenRefusedError as error:
+            if token is None or error.problem != FOREIGN_TYP:
+                raise
+            return (await former.find(token))[1]
+        return await user(found)
+
+    return user_or_former_user
+
+
+def optional_user_of(
+    user: UserDependency[UserT],
+    claims: VerifiedClaims,
+    scheme: OAuth2PasswordBearer,
+    *,
+    takes_former: bool,
+) -> UserDependency[UserT | None]:
+    """Make the one that is content with nobody, but not with a token that is wrong.
+
+    Args:
+        user: What `user_of` has made.
+        claims: Verifies the access token.
+        scheme: Finds it.
+        takes_former: Whether `user` was made with `former`.
+    """
+
+    async def optional_user(
+        request: HTTPConnection, token: Annotated[str | None, Depends(scheme)]
+    ) -> UserT | None:
+        if token is None:
+            return None
+        if takes_former:
+            return await user(request, token)
+        return await user(await claims(request))
+
+    return optional_user

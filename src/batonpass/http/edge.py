@@ -5,6 +5,7 @@ differently.
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,13 +14,14 @@ from typing import Literal
 from starlette._utils import get_route_path  # the one reading of mounts and root_path
 from starlette.types import Scope
 
-from batonpass.auth_service import AuthService, Visit
-from batonpass.errors import UnsupportedMediaTypeError
+from batonpass.auth_service import AuthService
+from batonpass.errors import ConfigurationError, UnsupportedMediaTypeError
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
 from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
+from batonpass.visits import Visit
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,18 @@ OriginOf = Callable[[Scope], str]
 Headers = list[tuple[bytes, bytes]]
 
 JSON_TYPES = ("application/json",)
+_PREFIX = re.compile(r"(/[\w.~-]+)+")
+
+
+def check_prefix(prefix: str) -> None:
+    """Take a path that our routes can stand under.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        message = f"prefix: {prefix!r} is no path such as '/auth'."
+        raise ConfigurationError(message)
 
 
 def peer_address(scope: Scope) -> str | None:

@@ -4,35 +4,30 @@ What needs a users table of ours (register, password) is the server's. Each rout
 through the edge, calls one method of the service, and renders what it answers.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 from starlette.exceptions import HTTPException
 
 from batonpass.access_tokens import Claims
-from batonpass.auth_service import ClaimsOf, Guard
 from batonpass.errors import (
     BatonpassError,
     InvalidRequestError,
     NotFoundError,
-    RefreshTokenInvalidError,
 )
-from batonpass.events import SecurityEvent
 from batonpass.http import schemas
-from batonpass.http.answers import JsonResponse, logged_out, refusal, token_answer
+from batonpass.http.answers import JsonResponse, logged_out, refusal
 from batonpass.http.cookies import refresh_token_names
 from batonpass.http.dependencies import ClaimsDependency, scheme_name
 from batonpass.http.edge import JSON_TYPES, Edge, Head, check_media_type, require_json
 from batonpass.http.gate import PASSED, refresh
+from batonpass.http.login import LogIn, cookie_or_none
 from batonpass.refresh_tokens import Transport
-from batonpass.storage.callers import CallersTransaction
 
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _NO_CONTENT = 204
@@ -41,31 +36,6 @@ MAX_EVENTS = 200
 MAX_SENTENCE = 500
 
 KeyOf = Callable[[str], object]
-LogIn = Callable[..., Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What the login form says.
-
-    Attributes:
-        username: The e-mail, in OAuth's word for it.
-        password: As typed.
-        remember: "Keep me signed in".
-    """
-
-    username: str
-    password: str = field(repr=False)
-    remember: bool = True
-
-
-def login_form(
-    username: Annotated[str, Form(min_length=1)],
-    password: Annotated[str, Form(min_length=1)],
-    remember: Annotated[bool, Form()] = True,  # noqa: FBT002 - a form field
-) -> Login:
-    """Read OAuth's password form (RFC 6749 §4.3.2); other fields of it are ignored."""
-    return Login(username, password, remember)
 
 
 class AuthRoute(APIRoute):
@@ -274,72 +244,9 @@ def build_well_known(edges: Iterable[Edge]) -> APIRouter:
     return router
 
 
-def log_in_with(
-    edge: Edge,
-    user_of: Callable[..., Any],
-    key_of_user: KeyOf,
-    claims_of: Callable[[object], ClaimsOf | None],
-) -> LogIn:
-    """Make the login endpoint around an app's own `authenticate`, a FastAPI dependency.
-
-    `claims_of` says of a user's key what their access tokens carry.
-    """
-
-    async def log_in(
-        request: Request,
-        form: Annotated[Login, Depends(login_form)],
-        user: Annotated[Any, Depends(user_of)],
-    ) -> Response:
-        key = key_of_user(user)
-        return await finish_login(edge, request, key, form.remember, claims_of=claims_of(key))
-
-    return log_in
-
-
-async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
-    edge: Edge,
-    request: Request,
-    user_id: object,
-    persistent: bool,  # noqa: FBT001 - what the form says
-    *,
-    guard: Guard | None = None,
-    claims_of: ClaimsOf | None = None,
-    actor: str | None = None,
-    auth_time: datetime | None = None,
-    within: CallersTransaction | None = None,
-    events: Sequence[SecurityEvent] = (),
-) -> Response:
-    """Start the session of a user who has proved who they are, and answer with its tokens."""
-    scope = request.scope
-    answer = await edge.service.create_refresh_token(
-        user_id,
-        edge.visit(scope),
-        transport=edge.login_transport(scope),
-        persistent=persistent,
-        replaces=_cookie_or_none(edge, request),
-        claims_of=claims_of,
-        actor=actor,
-        auth_time=auth_time,
-        guard=guard,
-        events=events,
-        within=within,
-    )
-    return token_answer(edge.cookies(scope), answer)
-
-
-def _cookie_or_none(edge: Edge, request: Request) -> str | None:
-    """Return the refresh cookie; two different ones are none."""
-    try:
-        return edge.cookies(request.scope).read_refresh_token(
-            edge.head(request.scope).values(b"cookie")
-        )
-    except RefreshTokenInvalidError:
-        return None
-
-
 async def _token_to_end(edge: Edge, request: Request) -> tuple[str | None, Transport]:
     require_json(request.scope, await request.body())
-    text = _cookie_or_none(edge, request)
+    text = cookie_or_none(edge, request)
     if text is not None or not edge.may_use_body(Head(request.scope)):
         return text, Transport.COOKIE
     try:

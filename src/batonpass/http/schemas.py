@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from batonpass.auth_service import Lineage
 from batonpass.events import TELLS_OF_A_ROTATION, EventName, SecurityEvent
 from batonpass.family import Family
 from batonpass.policy import Policy
+from batonpass.sessions import Lineage
 from batonpass.storage.store import StoredFamily
 
 Kind = Literal["created", "rotated", "recovered", "elsewhere", "reused", "forked", "ended"]

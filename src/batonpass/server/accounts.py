@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from batonpass.access_tokens import Claims
-from batonpass.auth_service import AuthService, TokenAnswer, Visit
+from batonpass.auth_service import AuthService
 from batonpass.errors import (
     ActorNotAllowedError,
     BusyError,
@@ -34,6 +34,8 @@ from batonpass.server.passwords import PasswordHasher, accept_new
 from batonpass.server.registration import RegistrationLinks, finish_letter, taken_letter
 from batonpass.server.throttle import Place, Refusal, Throttle, give_back, knows_block
 from batonpass.server.users import User
+from batonpass.token_answers import TokenAnswer
+from batonpass.visits import Visit
 
 _NAME_DIGEST_BYTES = 8  # enough to see that one name fails often, too short to tell which
 

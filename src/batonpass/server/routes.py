@@ -11,14 +11,8 @@ from batonpass.access_tokens import Claims
 from batonpass.errors import StoreUnavailableError
 from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, token_answer
-from batonpass.http.routes import (
-    AuthRoute,
-    GatedRoute,
-    Login,
-    finish_login,
-    login_form,
-    refusals,
-)
+from batonpass.http.login import Login, finish_login, login_form
+from batonpass.http.routes import AuthRoute, GatedRoute, refusals
 from batonpass.plugin import Batonpass
 from batonpass.server import users
 from batonpass.server.accounts import Accounts

@@ -35,7 +35,6 @@ from sqlalchemy.exc import ArgumentError
 
 from batonpass.access_tokens import MAX_LIFETIME
 from batonpass.errors import ConfigurationError
-from batonpass.keys import parse_secrets
 from batonpass.policy import (
     ACCESS_TOKEN_EXPIRE_MINUTES,
     REFRESH_GRACE_SECONDS,
@@ -44,6 +43,7 @@ from batonpass.policy import (
     SESSIONS_PER_USER,
     Policy,
 )
+from batonpass.secret_key import parse_secrets
 from batonpass.server.mail import SmtpServer
 from batonpass.server.throttle import LoginLimits
 

@@ -278,6 +278,8 @@ class Store:
         statement = select(key).where(key == user_id).with_for_update(key_share=True)
         if connection.execute(statement).first() is None:
             return False
+        # Asked once the lock is held: a statement that had to wait for it sees other tables, which
+        # `active` may read, as they were when it began.
         return self._users is None or bool(
             connection.scalar(select(self._users.c.is_active).where(self._users.c.key == user_id))
         )
