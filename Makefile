@@ -1,6 +1,6 @@
 # The one door. Whatever needs more than three lines lives in tools/.
 .DEFAULT_GOAL := help
-.PHONY: setup run test check docs bench bench-peers bench-client fix lock help
+.PHONY: setup run test check sbom docs bench bench-peers bench-client fix lock help
 export PYTHON
 
 setup: ## install everything into this folder; a second time is quick and harmless
@@ -14,6 +14,9 @@ test: setup ## every test: Python on both databases, TypeScript, a real browser 
 
 check: setup ## lint, format, types, import layers, TypeScript, the documentation site, known vulnerabilities
 	@.venv/bin/python -m tools.check
+
+sbom: setup ## what ships with us, as CycloneDX, in build/sbom.cdx.json
+	@.venv/bin/python -m tools.sbom
 
 docs: setup ## the documentation site on http://localhost:8002
 	@exec .venv/bin/python -m tools.site --serve

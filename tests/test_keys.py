@@ -24,6 +24,7 @@ from batonpass.keys import (
     NoSigningKeyError,
     SigningKey,
     derive,
+    secrets_of,
 )
 
 ALGORITHMS = get_args(Algorithm)
@@ -51,12 +52,19 @@ def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
     return output[:length]
 
 
-@pytest.mark.parametrize(("use", "length"), [("refresh-mac", 32), ("sign/ES256/1", 48)])
-def test_a_key_is_hkdf_of_its_label(use: str, length: int) -> None:
+USES = (
+    "refresh-mac", "successor", "throttle", "log", "registration", "of/staff",
+    *(f"{kind}/{algorithm}/{n}" for kind in ("sign", "kid") for algorithm in ALGORITHMS
+      for n in (1, 2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("use", "length"), [(use, 32) for use in USES] + [("sign/ES256/1", 48)])
+def test_s_key_1_a_key_is_hkdf_of_its_label(use: str, length: int) -> None:
     assert derive(OLD, use, length) == hkdf(OLD, f"batonpass/{use}/1".encode(), length)
 
 
-def test_keys_never_change_from_one_release_to_the_next() -> None:
+def test_s_key_1_keys_never_change_from_one_release_to_the_next() -> None:
     keys = Keys.derive_from([OLD])
 
     assert keys.refresh_mac[0].hex()[:16] == "e34b2b3580d14b4b"
@@ -68,14 +76,19 @@ def test_keys_never_change_from_one_release_to_the_next() -> None:
     assert SigningKey(OLD, "HS256", 1).kid == "Jyj7VifGMi0nAUB1EUn689PYEjDgoOd1oz8psrb0ZQM"
 
 
-def test_every_use_has_a_key_of_its_own() -> None:
+def test_s_key_1_every_use_has_a_key_of_its_own() -> None:
     keys = Keys.derive_from([NEW, OLD])
 
     every = [*keys.refresh_mac, *keys.successor, keys.throttle, keys.log, NEW, OLD]
     assert len(set(every)) == len(every) == 8
+    labelled = {derive(secret, use) for secret in (OLD, NEW) for use in USES}
+    assert len(labelled) == 2 * len(USES)
+    assert set(every) <= labelled | {NEW, OLD}
+    theirs = Keys.derive_from(secrets_of("staff", [OLD]))
+    assert not {*theirs.refresh_mac, *theirs.successor, theirs.throttle, theirs.log} & labelled
 
 
-def test_all_secrets_are_accepted_and_the_first_issues() -> None:
+def test_s_key_4_all_secrets_are_accepted_and_the_first_issues() -> None:
     keys = Keys.derive_from([NEW, OLD])
 
     assert keys.refresh_mac == (derive(NEW, "refresh-mac"), derive(OLD, "refresh-mac"))
@@ -151,7 +164,7 @@ def test_an_es256_signature_is_r_and_s_in_32_bytes_each() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
-def test_a_kid_is_the_public_keys_thumbprint(algorithm: Algorithm) -> None:
+def test_s_key_2_a_kid_is_the_public_keys_thumbprint(algorithm: Algorithm) -> None:
     key = SigningKey(OLD, algorithm, 1)
     jwk = key.public_jwk()
     assert jwk is not None
@@ -161,7 +174,7 @@ def test_a_kid_is_the_public_keys_thumbprint(algorithm: Algorithm) -> None:
     assert key.kid == base64url(hashlib.sha256(canonical).digest()).rstrip("=")
 
 
-def test_an_hs256_kid_tells_nothing_of_its_key() -> None:
+def test_s_key_2_an_hs256_kid_tells_nothing_of_its_key() -> None:
     key = SigningKey(OLD, "HS256", 1)
     secret = derive(OLD, "sign/HS256/1")
 
@@ -210,7 +223,7 @@ def test_hs256_publishes_nothing() -> None:
     pytest.param(NOW + timedelta(hours=1) - TICK, 2, {1, 2}, id="what the old one signed is good"),
     pytest.param(NOW + timedelta(hours=1), 2, {2}, id="until the last of it is over"),
 ])  # fmt: skip
-def test_a_rotation_of_signing_keys(now: datetime, issues: int, accepted: set[int]) -> None:
+def test_s_key_3_a_rotation_of_signing_keys(now: datetime, issues: int, accepted: set[int]) -> None:
     ring = KeyRing([OLD], "ES256", [
         KeyPeriod(number=1, counts_until=NOW + timedelta(hours=1)),
         KeyPeriod(number=2, counts_from=NOW),
@@ -229,7 +242,7 @@ def test_a_withdrawn_key_leaves_the_one_before_it_issuing() -> None:
     assert ring.issuing(NOW).number == 1
 
 
-def test_a_change_of_secret_accepts_both_and_issues_with_the_first() -> None:
+def test_s_key_4_a_change_of_secret_accepts_both_and_issues_with_the_first() -> None:
     ring = KeyRing([NEW, OLD], "ES256")
 
     old = SigningKey(OLD, "ES256", 1)
@@ -253,7 +266,7 @@ def test_a_ring_needs_a_period() -> None:
         KeyRing([OLD], "ES256", [])
 
 
-def test_a_retired_key_is_found_a_while_longer_and_a_withdrawn_one_never() -> None:
+def test_s_key_3_a_retired_key_is_found_a_while_longer_and_a_withdrawn_one_never() -> None:
     retired, withdrawn = SigningKey(OLD, "ES256", 1), SigningKey(OLD, "ES256", 2)
     ring = KeyRing([OLD], "ES256", [
         KeyPeriod(number=1, counts_until=NOW),
@@ -333,7 +346,7 @@ def test_s_key_3_a_rotation_as_time_passes(
     assert published == {SigningKey(OLD, "ES256", n).kid for n in ((2,) if gone else (1, 2))}
 
 
-def test_a_withdrawal_ends_all_that_was_and_signs_at_once() -> None:
+def test_s_key_3_a_withdrawal_ends_all_that_was_and_signs_at_once() -> None:
     ring = KeyRing([OLD], "ES256")
     rows = after(ring, after(ring, [], NOW), NOW + TICK, withdraw=True)
 
@@ -382,7 +395,7 @@ def test_every_secret_gets_the_next_key_and_the_first_ones_signs() -> None:
     assert ring.find(SigningKey(OLD, "ES256", 2).kid, NOW) is not None
 
 
-def test_a_change_of_secret_after_rotations_needs_no_row() -> None:
+def test_s_key_4_a_change_of_secret_after_rotations_needs_no_row() -> None:
     """old,new → new,old → new: each step knows what the step before signed with."""
     rows = after(KeyRing([OLD], "ES256"), [], NOW)
     steps = [KeyRing(secrets, "ES256") for secrets in ([OLD], [OLD, NEW], [NEW, OLD], [NEW])]

@@ -57,7 +57,7 @@ def test_a_good_secret_is_read(text: str, read: tuple[bytes, ...]) -> None:
     pytest.param(bytes([*OLD[:10], *OLD[9::-1], *OLD[:12]]).hex(), "pattern", id="few bytes"),
     pytest.param(f"{OLD.hex()},{NEW[:31].hex()}", "key 2 has 31 bytes", id="the second is short"),
 ])  # fmt: skip
-def test_a_bad_secret_is_refused_with_its_cure(text: str, problem: str) -> None:
+def test_s_key_5_a_bad_secret_is_refused_with_its_cure(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         parse_secrets(text)
 
@@ -66,7 +66,7 @@ def test_a_bad_secret_is_refused_with_its_cure(text: str, problem: str) -> None:
     assert "secrets.token_hex(32)" in refused.value.detail
 
 
-def test_a_refusal_shows_nothing_of_the_secret() -> None:
+def test_s_key_5_a_refusal_shows_nothing_of_the_secret() -> None:
     text = OLD[:31].hex()
 
     with pytest.raises(ConfigurationError) as refused:
@@ -76,7 +76,7 @@ def test_a_refusal_shows_nothing_of_the_secret() -> None:
     assert not any(text[at : at + 6] in shown for at in range(len(text) - 5))
 
 
-def test_a_random_secret_is_never_refused() -> None:
+def test_s_key_5_a_random_secret_is_never_refused() -> None:
     for _ in range(500):
         secret = secrets.token_bytes(32)
         assert parse_secrets(secret.hex()) == parse_secrets(base64url(secret)) == (secret,)

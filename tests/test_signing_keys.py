@@ -68,7 +68,7 @@ async def test_nobody_is_refused_while_a_key_takes_over(house: House) -> None:
     assert await states(neighbour) == {1: KeyState.ACCEPTED, 2: KeyState.ISSUING}
 
 
-async def test_a_token_of_the_old_key_is_good_to_its_own_end(house: House) -> None:
+async def test_s_key_3_a_token_of_the_old_key_is_good_to_its_own_end(house: House) -> None:
     tab = await a_tab(house)
     await house.service.rotate_signing_keys(AT_HOME)
     pass_time(house, ANNOUNCED_FOR - TICK)
@@ -84,7 +84,9 @@ async def test_a_token_of_the_old_key_is_good_to_its_own_end(house: House) -> No
     assert await states(house.service) == {1: KeyState.OVER, 2: KeyState.ISSUING}
 
 
-async def test_a_withdrawn_key_is_refused_everywhere_and_sessions_live(house: House) -> None:
+async def test_s_key_3_a_withdrawn_key_is_refused_everywhere_and_sessions_live(
+    house: House,
+) -> None:
     neighbour = house.another_process()
     tab = await a_tab(house)
     await neighbour.check_access_token(tab.access_token)
@@ -183,7 +185,7 @@ async def test_a_rotation_and_a_withdrawal_write_their_events(house: House) -> N
     assert sorted(await house.events()) == sorted(one.name for one in house.told)
 
 
-async def test_the_database_holds_nothing_that_signs(house: House) -> None:
+async def test_s_key_2_the_database_holds_nothing_that_signs(house: House) -> None:
     await house.service.rotate_signing_keys(AT_HOME)
 
     rows = await house.rows(house.tables.signing_keys)

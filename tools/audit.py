@@ -1,4 +1,4 @@
-"""Asks OSV, the open vulnerability database, about every version that we lock for ourselves.
+"""Asks OSV, the open vulnerability database, about every version that we lock (S-SUP-1).
 
 One request for both lock files. Where OSV cannot be reached, the audit is skipped and says so: a
 check must not depend on the network. A finding that does not concern us stands in ACCEPTED, with
@@ -11,9 +11,10 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from tools.runners import Outcome
 from tools.steps import ROOT
@@ -29,16 +30,31 @@ NOT_ASKED = frozenset({"ecdsa"})
 
 ACCEPTED: Mapping[str, str] = {}  # vulnerability id -> why it does not concern us
 
-LOCKED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+LOCKED = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)(?P<below>.*(?:\n .*)*)",
+    re.MULTILINE,
+)
+_HASH = re.compile(r"--hash=(\w+:[0-9a-f]+)")
+_ASKED_BY = re.compile(r"^ +#(?: via|  ) +([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One locked package: `ecosystem` is OSV's name of the registry, "PyPI" or "npm"."""
+    """One locked package.
+
+    Attributes:
+        ecosystem: OSV's name of the registry, "PyPI" or "npm".
+        name: As the lock file writes it.
+        version: The one that is installed.
+        hashes: Of its files, as the lock file writes them: `sha256:` in hex, `sha512-` in base64.
+        asked_by: The packages that want it; only Python's lock says so.
+    """
 
     ecosystem: str
     name: str
     version: str
+    hashes: tuple[str, ...] = field(default=(), compare=False)
+    asked_by: tuple[str, ...] = field(default=(), compare=False)
 
 
 def audit(root: Path = ROOT, osv: str = OSV) -> tuple[Outcome, str]:
@@ -68,19 +84,41 @@ def python_packages(root: Path) -> Iterator[Package]:
     for path in sorted((root / "requirements").glob("*.txt")):
         if path.name in NOT_OURS:
             continue
-        for name, version in LOCKED.findall(path.read_text()):
-            yield Package(ecosystem="PyPI", name=name, version=version)
+        for found in LOCKED.finditer(path.read_text()):
+            yield Package(
+                ecosystem="PyPI",
+                name=found["name"],
+                version=found["version"],
+                hashes=tuple(_HASH.findall(found["below"])),
+                asked_by=tuple(_ASKED_BY.findall(found["below"])),
+            )
 
 
 def node_packages(root: Path) -> Iterator[Package]:
     """Yield what package-lock.json locks; our own workspaces are links, without a version."""
+    for place, entry in node_lock(root).items():
+        if "node_modules/" in place and "version" in entry:
+            yield node_package(place, entry)
+
+
+def node_lock(root: Path) -> dict[str, dict[str, Any]]:  # npm's, of many shapes
+    """Read package-lock.json: what is installed at each place."""
     path = root / "package-lock.json"
-    if not path.exists():
-        return
-    for place, entry in json.loads(path.read_text())["packages"].items():
-        _, inside, name = place.rpartition("node_modules/")
-        if inside and "version" in entry:
-            yield Package(ecosystem="npm", name=entry.get("name", name), version=entry["version"])
+    packages: dict[str, dict[str, Any]] = {}
+    if path.exists():
+        packages = json.loads(path.read_text())["packages"]
+    return packages
+
+
+def node_package(place: str, entry: Mapping[str, Any]) -> Package:
+    """Read one entry of package-lock.json."""
+    name = place.rpartition("node_modules/")[2]
+    return Package(
+        ecosystem="npm",
+        name=entry.get("name", name),
+        version=entry["version"],
+        hashes=tuple(entry.get("integrity", "").split()),
+    )
 
 
 def _ask(osv: str, packages: list[Package]) -> list[tuple[Package, str]]:
@@ -96,7 +134,7 @@ def _ask(osv: str, packages: list[Package]) -> list[tuple[Package, str]]:
         data=json.dumps({"queries": queries}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - see above
         results = json.load(answer)["results"]
     return [
         (package, vulnerability["id"])

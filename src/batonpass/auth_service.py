@@ -442,6 +442,10 @@ class AuthService:
         """Write events that belong to no other deed, and tell the handlers."""
         await self._deeds.do(lambda _: (None, Changes(events=list(events))))
 
+    def tell(self, *events: SecurityEvent) -> None:
+        """Log events that another deed has written and committed, and tell the handlers."""
+        self._deeds.tell(Changes(events=list(events)))
+
     def purge_also(self, name: str, work: Purge) -> None:
         """Have `purge` delete from one more table; `work` returns how many rows went."""
         self._purges[name] = work

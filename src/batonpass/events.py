@@ -1,6 +1,6 @@
 """Every security event, declared once: its name in the log and in `security_events`.
 
-Source: OWASP Logging Vocabulary Cheat Sheet; docs/security.md, "Events".
+Source: OWASP Logging Vocabulary Cheat Sheet; docs/security.md, "Events" (S-LOG-1).
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,7 @@ class EventName(StrEnum):
     ADMINISTERED = "authz_admin"
     INPUT_REFUSED = "input_validation_fail"
     CSRF_REFUSED = "malicious_csrf"
+    CORS_REFUSED = "malicious_cors"
     USER_CREATED = "user_created"
     USER_UPDATED = "user_updated"
     USER_DISABLED = "user_archived"
@@ -50,6 +51,7 @@ class EventName(StrEnum):
     KEY_WITHDRAWN = "key_withdrawn"
 
 
+LOGIN_SUCCESSES = (EventName.LOGIN_SUCCEEDED, EventName.LOGIN_SUCCEEDED_AFTER_FAILURES)
 # These tell of a rotation; younger than grace, it must not show (a thief could time his replay).
 TELLS_OF_A_ROTATION = (EventName.LOST_ANSWER_RECOVERED, EventName.ANSWERED_ELSEWHERE)
 

@@ -42,7 +42,7 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def derive(secret: bytes, use: str, length: int = KEY_BYTES) -> bytes:
-    """Derive the key for one use; another use, another key that tells nothing of this one.
+    """Derive the key for one use; another's tells nothing of it (S-KEY-1).
 
     Args:
         secret: One of SECRET_KEY's.
@@ -60,7 +60,7 @@ def secrets_of(name: str, secrets: Sequence[bytes]) -> tuple[bytes, ...]:
     """Return the secrets of one of several Batonpass that share SECRET_KEY.
 
     All its keys are its own then: no token of customers is anything to staff, whatever their
-    audiences are called.
+    audiences are called (S-KEY-6).
 
     Args:
         name: What tells it from the others; "": the only one, or the first.

@@ -25,6 +25,7 @@ SECRET_BYTES = 32
 NONCE_BYTES = 16
 MAC_BYTES = 16  # 128 bits: ASVS 5.0 V11.2.3
 MAX_GENERATION = 2**32 - 1
+_FAMILY_ID = slice(1, 17)  # behind the transport
 _BODY = struct.Struct(f">B16sI{SECRET_BYTES}s")
 TEXT_LENGTH = len(PREFIX) + (_BODY.size + MAC_BYTES) * 4 // 3
 _SUCCESSOR_LABEL = b"successor"
@@ -93,6 +94,15 @@ def decode(keys: Sequence[bytes], text: str) -> RefreshToken | None:
     if transport is None:
         return None  # ours, but of a newer version that has been rolled back
     return RefreshToken(transport, UUID(bytes=family_id), generation, secret)
+
+
+def family_named_in(text: str) -> UUID | None:
+    """Read which family a token's text names; whether it is ours, `decode` alone can tell."""
+    try:
+        raw = urlsafe_b64decode(text[len(PREFIX) :])
+        return UUID(bytes=raw[_FAMILY_ID])
+    except ValueError:
+        return None
 
 
 def digest(secret: bytes) -> bytes:

@@ -37,7 +37,7 @@ def test_before_any_rotation_there_is_one_key(shell: Shell) -> None:
     assert only["counts_from"] is only["counts_until"] is None
 
 
-def test_a_rotation_says_when_the_next_key_signs_and_how_long_the_old_one_is_good(
+def test_s_key_3_a_rotation_says_when_the_next_key_signs_and_how_long_the_old_one_is_good(
     shell: Shell,
 ) -> None:
     code, out, err = shell("keys", "rotate")
@@ -50,7 +50,7 @@ def test_a_rotation_says_when_the_next_key_signs_and_how_long_the_old_one_is_goo
     assert f"What key 1 signed is good until {_as_told(first['counts_until'])}." in out
 
 
-def test_a_withdrawal_says_what_it_ends(shell: Shell) -> None:
+def test_s_key_3_a_withdrawal_says_what_it_ends(shell: Shell) -> None:
     shell("keys", "rotate")
 
     code, out, err = shell("keys", "rotate", "--withdraw")
@@ -63,7 +63,7 @@ def test_a_withdrawal_says_what_it_ends(shell: Shell) -> None:
     assert "Sessions go on" in out
 
 
-async def test_a_running_server_refuses_a_withdrawn_keys_tokens_and_goes_on(
+async def test_s_key_3_a_running_server_refuses_a_withdrawn_keys_tokens_and_goes_on(
     tmp_path: Path,
 ) -> None:
     now = Clock(RealClock().now())  # the command's clock cannot be moved
@@ -82,7 +82,7 @@ async def test_a_running_server_refuses_a_withdrawn_keys_tokens_and_goes_on(
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "HS256"])
-def test_no_key_is_ever_shown(shell: Shell, algorithm: Algorithm) -> None:
+def test_s_key_2_no_key_is_ever_shown_or_stored(shell: Shell, algorithm: Algorithm) -> None:
     secret = bytes.fromhex(SECRET_KEY)
 
     said = [

@@ -4,11 +4,13 @@ The renderer is tested in tests/server/test_logging.py; here the whole server sp
 and its libraries said is searched for everything that it ever handed out or keeps. S-LOG-2, A28.
 """
 
+import asyncio
 import base64
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +21,7 @@ from batonpass.server.logging import configure
 from tests.support.clocks import Clock
 from tests.support.families import GRACE
 from tests.support.servers import EMAIL, PASSWORD, SECRET_KEY, Server, a_server, log_in
+from tests.support.shell import Shell
 
 NEW_PASSWORD = "another walk, at midnight"
 SQL_LOG = "sqlalchemy.engine"
@@ -99,7 +102,15 @@ async def every_flow(server: Server, clock: Clock, seen: Seen) -> None:
     await client.get("/auth/me", headers=bearer)
     await client.get("/auth/events", headers=bearer)
     native = server.somebody()
-    seen.note(native, await log_in(native, headers={"x-token-transport": "body"}))
+    by_body = await log_in(native, headers={"x-token-transport": "body"})
+    seen.note(native, by_body)
+    by_body = await native.post(
+        "/auth/refresh", json={"refresh_token": by_body.json()["refresh_token"]}
+    )
+    seen.note(native, by_body)
+    again = await client.post("/auth/confirm", json={"password": PASSWORD}, headers=bearer)
+    seen.note(client, again)
+    bearer = {"authorization": f"Bearer {again.json()['access_token']}"}
     changed = await client.post(
         "/auth/password",
         json={"current_password": PASSWORD, "new_password": NEW_PASSWORD},
@@ -114,6 +125,9 @@ async def every_flow(server: Server, clock: Clock, seen: Seen) -> None:
         await thief.post("/auth/refresh", headers={"cookie": f"refresh_token={text}"})
         await thief.post("/auth/logout", headers={"cookie": f"refresh_token={text}"})
         await thief.get("/auth/me", headers={"authorization": f"Bearer {text}"})
+        await thief.post("/auth/refresh", json={"refresh_token": text})
+        await thief.post("/auth/logout", json={"refresh_token": text})
+        await thief.get(f"/auth/sessions?access_token={text}&refresh_token={text}")
     await log_in(thief, password=f"{PASSWORD}!")
     await thief.post("/auth/register", json={"email": EMAIL, "password": PASSWORD})
     await log_in(thief, password=NEW_PASSWORD)
@@ -135,7 +149,39 @@ async def test_s_log_2_no_secret_stands_in_any_log_even_at_debug(
     assert [text for text in seen.texts if text in said] == []
 
 
-@pytest.mark.parametrize("where", ["user-agent", "x-request-id", "username", "email", "path"])
+async def test_s_log_2_no_command_prints_a_secret(tmp_path: Path) -> None:
+    seen, run = Seen(), Shell(tmp_path)
+
+    async with a_server(f"sqlite:///{tmp_path / 'batonpass.db'}") as server:
+        client = server.somebody()
+        seen.note(client, await log_in(client))
+        seen.note(client, await client.post("/auth/refresh"))
+        [session] = (await asyncio.to_thread(run, "sessions", "list", "--json"))[1:2]
+        said = [
+            await asyncio.to_thread(run, *words, stdin=NEW_PASSWORD + "\n")
+            for words in (
+                ("users", "add", "bob@example.com"),
+                ("users", "list", "--json"),
+                ("users", "set-password", "bob@example.com"),
+                ("sessions", "show", json.loads(session)[0]["id"], "--json"),
+                ("keys", "rotate"),
+                ("keys", "list"),
+                ("doctor",),
+                ("sessions", "revoke", "--all"),
+                ("purge",),
+            )
+        ]
+        seen.note_rows(server)
+
+    assert [code for code, _, _ in said] == [0] * len(said)
+    told = session + "".join(out + err for _, out, err in said)
+    assert len(seen.texts) > 20
+    assert [text for text in seen.texts if text in told] == []
+
+
+@pytest.mark.parametrize(
+    "where", ["user-agent", "x-request-id", "username", "email", "path", "origin"]
+)
 async def test_a28_what_a_client_says_makes_no_line_of_its_own(
     sqlite_url: str, log: io.StringIO, where: str
 ) -> None:
@@ -143,9 +189,12 @@ async def test_a28_what_a_client_says_makes_no_line_of_its_own(
     said = f"{HOSTILE}\r\n{forged}\n"
     header = {where: said.replace("\r\n", " ").replace("\n", " ").encode()}
 
-    async with a_server(sqlite_url) as server:
+    async with a_server(sqlite_url, cors_origins="https://spa.example.com") as server:
         client = server.somebody()
         match where:
+            case "origin":
+                asked = {**header, "access-control-request-method": b"POST"}
+                await client.options("/auth/refresh", headers=asked)  # type: ignore[arg-type]  # bytes pass as they are
             case "username":
                 await log_in(client, said)
             case "email":
@@ -158,6 +207,7 @@ async def test_a28_what_a_client_says_makes_no_line_of_its_own(
 
     lines = log.getvalue().split("\n")[:-1]
     assert lines
+    assert where != "origin" or "malicious_cors" in log.getvalue()
     for line in lines:
         assert line.isprintable()
         assert json.loads(line).get("user_id") != "1"

@@ -68,14 +68,14 @@ HOSTILE = [
 ]
 
 
-def test_half_a_surrogate_pair_is_spelled_out() -> None:
+def test_s_log_3_half_a_surrogate_pair_is_spelled_out() -> None:
     # Asked directly: pytest captures what is logged, and its report cannot carry such a half.
     assert clean(None, "warning", {"event": "a\ud800b"})["event"] == r"a\ud800b"
 
 
 @pytest.mark.parametrize(("said", "shown"), HOSTILE)
 @pytest.mark.parametrize("place", ["message", "field", "key", "list", "mapping"])
-def test_no_client_forges_a_line(
+def test_s_log_3_no_client_forges_a_line(
     written: Written, log_format: Format, place: str, said: str, shown: str
 ) -> None:
     match place:
@@ -97,13 +97,15 @@ def test_no_client_forges_a_line(
 
 
 @pytest.mark.parametrize("value", ["x" * 10_000, ["x" * 10_000], {"agent": "x" * 10_000}])
-def test_a_value_has_an_end(written: Written, value: object) -> None:
+def test_s_log_3_a_value_has_an_end(written: Written, value: object) -> None:
     logger.warning("refused", extra={"agent": value})
 
     assert 500 <= written().count("x") <= 512
 
 
-def test_a_traceback_is_whole_and_forges_no_line(written: Written, log_format: Format) -> None:
+def test_s_log_3_a_traceback_is_whole_and_forges_no_line(
+    written: Written, log_format: Format
+) -> None:
     log_a_failure("bad\nbatonpass [error] forged\r\x1b[31m\u202e")
 
     text = written()
@@ -117,14 +119,14 @@ def test_a_traceback_is_whole_and_forges_no_line(written: Written, log_format: F
     assert (rest == []) is (log_format == "json")
 
 
-def test_a_traceback_shows_no_local_variable(written: Written) -> None:
+def test_s_log_2_a_traceback_shows_no_local_variable(written: Written) -> None:
     log_a_failure("nothing of it", "battery staple")
 
     assert "battery staple" not in written()
 
 
 @pytest.mark.parametrize("token", [REFRESH_TOKEN, ACCESS_TOKEN])
-def test_no_token_is_written(written: Written, token: str) -> None:
+def test_s_log_2_no_token_is_written(written: Written, token: str) -> None:
     logger.warning("answered %s", token)
     logger.warning("answered", extra={"header": f"Bearer {token}", "more": {"cookies": [token]}})
     log_a_failure(token)
@@ -134,7 +136,7 @@ def test_no_token_is_written(written: Written, token: str) -> None:
 
 
 @pytest.mark.parametrize("after", ["", "\n[SQL: INSERT INTO users]", "\n\nThe above exception"])
-def test_no_row_that_the_database_refused_is_written(written: Written, after: str) -> None:
+def test_s_log_2_no_row_that_the_database_refused_is_written(written: Written, after: str) -> None:
     log_a_failure(f'violates "a_check"\nDETAIL:  Failing row contains (7, $argon2id$v=19).{after}')
     log_a_failure(f"Key exists.\nDETAIL:  Key (email)=(a@\nb) exists.\nHINT:  Look.{after}")
 

@@ -259,7 +259,9 @@ def test_a_name_like_none_is_told_without(say: Say) -> None:
 # --- the secret --------------------------------------------------------------------------------
 
 
-def test_development_makes_a_secret_once_beside_the_database(say: Say, tmp_path: Path) -> None:
+def test_s_key_5_development_makes_a_secret_once_beside_the_database(
+    say: Say, tmp_path: Path
+) -> None:
     (tmp_path / "data").mkdir()
     first = say(DATABASE_URL="sqlite:///data/app.db").secrets
 
@@ -275,7 +277,7 @@ def test_a_secret_that_is_said_makes_no_file(say: Say, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_s_key_5_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "batonpass.key"
     read_or_make_secret(path)
     path.chmod(0o640)
@@ -302,7 +304,7 @@ def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "short", "a" * 64, "not base64 at all!" * 3])
-def test_a_weak_secret_is_refused_by_its_setting(say: Say, secret: str) -> None:
+def test_s_key_5_a_weak_secret_is_refused_by_its_setting(say: Say, secret: str) -> None:
     with pytest.raises(ConfigurationError, match=r"BATONPASS_SECRET_KEY"):
         _ = say(SECRET_KEY=secret).secrets
 
@@ -335,7 +337,7 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize(("variables", "setting"), UNSAFE)
-def test_production_refuses_it_and_names_the_cure(
+def test_s_ops_1_production_refuses_it_and_names_the_cure(
     say: Say, variables: dict[str, str], setting: str
 ) -> None:
     problems = production_problems(say.production(**variables))
@@ -365,7 +367,7 @@ SAFE = [
 
 
 @pytest.mark.parametrize("variables", SAFE)
-def test_production_takes_the_bounds(say: Say, variables: dict[str, str]) -> None:
+def test_s_ops_1_production_takes_the_bounds(say: Say, variables: dict[str, str]) -> None:
     assert production_problems(say.production(**variables)) == []
 
 
@@ -377,7 +379,7 @@ def readable_by_all() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("readable_by_all")
-def test_production_refuses_files_that_others_can_read(say: Say, tmp_path: Path) -> None:
+def test_s_ops_1_production_refuses_files_that_others_can_read(say: Say, tmp_path: Path) -> None:
     (tmp_path / "app.db").touch()
     (tmp_path / ".env").write_text(f"BATONPASS_SECRET_KEY={SECRET}\n")
 
@@ -418,7 +420,7 @@ def test_no_file_is_on_no_network(tmp_path: Path) -> None:
     assert network_file_system(None, tmp_path) is None
 
 
-def test_production_refuses_sqlite_on_a_network(
+def test_s_ops_1_production_refuses_sqlite_on_a_network(
     say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts = tmp_path / "mounts"
@@ -432,7 +434,7 @@ def test_production_refuses_sqlite_on_a_network(
 
 
 @pytest.mark.parametrize("switch", ["PYTHONASYNCIODEBUG", "PYTHONDEVMODE"])
-def test_production_refuses_debug_mode(
+def test_s_ops_1_production_refuses_debug_mode(
     say: Say, monkeypatch: pytest.MonkeyPatch, switch: str
 ) -> None:
     monkeypatch.setenv(switch, "1")

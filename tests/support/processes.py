@@ -55,6 +55,12 @@ class ServerProcess:
                 while not await _is_ready(client):  # noqa: ASYNC110 - it is another process
                     await anyio.sleep(0.05)
 
+    async def restart(self, **settings: str) -> None:
+        """Cut it off, and start it again under the same address with other settings."""
+        self.kill()
+        self._environment |= {f"BATONPASS_{name}": value for name, value in settings.items()}
+        await self.start()
+
     def kill(self) -> None:
         """End the whole group at once, as a power cut would (SIGKILL)."""
         if self._process is not None:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from batonpass.errors import AccessTokenMissingError, BatonpassError, BearerError
 from batonpass.http.cookies import CookiePolicy, Header
+from batonpass.http.edge import told
 from batonpass.refresh_tokens import Transport
 from batonpass.token_answers import TokenAnswer
 
@@ -74,11 +75,11 @@ def refusal(error: BatonpassError) -> Response:
     return response
 
 
-async def answer_refusal(_request: HTTPConnection, error: Exception) -> Response:
+async def answer_refusal(request: HTTPConnection, error: Exception) -> Response:
     """Render an error that a handler of the app's let out: what an app registers for ours."""
     if not isinstance(error, BatonpassError):  # Starlette hands over what was registered
         raise error
-    return refusal(error)
+    return refusal(told(request.scope, error))
 
 
 def _challenge(error: BearerError) -> str:

@@ -26,6 +26,7 @@ from batonpass.family import Ending
 from batonpass.former_tokens import FOREIGN_TYP
 from batonpass.former_users import FormerUsers
 from batonpass.http.answers import answer_refusal
+from batonpass.http.edge import CLAIMS
 from batonpass.storage.engine import Database
 
 UserT = TypeVar("UserT")
@@ -90,7 +91,9 @@ class VerifiedClaims(SecurityBase):
         token = bearer_token(request.scope)
         if token is None:
             raise AccessTokenMissingError
-        return await self._check(token)
+        claims = await self._check(token)
+        request.scope[CLAIMS] = claims  # who was refused something, should that be
+        return claims
 
 
 def bearer_token(scope: Scope) -> str | None:

@@ -10,15 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
+from uuid import UUID
 
 from starlette._utils import get_route_path  # the one reading of mounts and root_path
 from starlette.types import Scope
 
 from batonpass.auth_service import AuthService
-from batonpass.errors import ConfigurationError, UnsupportedMediaTypeError
+from batonpass.errors import BatonpassError, ConfigurationError, UnsupportedMediaTypeError
 from batonpass.http.cookies import CookiePolicy
 from batonpass.http.csrf import CsrfPolicy
 from batonpass.http.devices import device_name
+from batonpass.http.refusal_log import Refusals
 from batonpass.origins import Origin, address
 from batonpass.refresh_tokens import Transport
 from batonpass.visits import Visit
@@ -30,6 +32,8 @@ OriginOf = Callable[[Scope], str]
 Headers = list[tuple[bytes, bytes]]
 
 JSON_TYPES = ("application/json",)
+CLAIMS = "batonpass.claims"  # in the scope: those of the access token that was verified
+TELL_REFUSAL = "batonpass.tell_refusal"  # in the scope: whom a refusal is told to
 _PREFIX = re.compile(r"(/[\w.~-]+)+")
 
 
@@ -96,6 +100,14 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
+
+
+def told(scope: Scope, error: BatonpassError) -> BatonpassError:
+    """Tell the log of an error that is about to be answered, and return it."""
+    tell = scope.get(TELL_REFUSAL)
+    if tell is not None:  # else no gate stands before this app
+        tell(scope, error)
+    return error
 
 
 def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
@@ -191,6 +203,13 @@ class Edge:
             request_id=scope.get("state", {}).get("request_id"),
         )
 
+    def tell_refusal(
+        self, scope: Scope, error: BatonpassError, *, family_id: UUID | None = None
+    ) -> None:
+        """Tell the log of a request that is refused (S-LOG-1)."""
+        claims = scope.get(CLAIMS)
+        self.refusals.tell(error, self.visit(scope), claims=claims, family_id=family_id)
+
     def may_use_body(self, head: Head) -> bool:
         """Whether a refresh token may travel in the body: no sign of a browser (S-RT-10)."""
         return not any(name in head for name in (b"cookie", b"origin", b"sec-fetch-site"))
@@ -218,6 +237,11 @@ class Edge:
             has_cookie=b"cookie" in head,
             request_origin=origin,
         )
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        """What this process tells of the requests that it refuses."""
+        return Refusals(self.service.clock)
 
     @cached_property
     def _as_it_came(self) -> str:

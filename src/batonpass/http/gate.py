@@ -23,8 +23,9 @@ from batonpass.errors import (
 )
 from batonpass.http.answers import NO_STORE, refusal, token_answer
 from batonpass.http.cookies import CookiePolicy
-from batonpass.http.edge import Edge, Head, require_json
-from batonpass.refresh_tokens import Transport
+from batonpass.http.edge import TELL_REFUSAL, Edge, Head, require_json
+from batonpass.http.refusal_log import tell_renewal
+from batonpass.refresh_tokens import Transport, family_named_in
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Gate:
             # In place, for the router writes the route that it found into this dictionary, and the
             # app's middlewares read it there.
             self.edge.hide_cookie(scope)
+        scope[TELL_REFUSAL] = self.edge.tell_refusal
         if head is None:
             await self.app(scope, receive, send)
             return
@@ -93,6 +95,7 @@ class Gate:
         except ClientGoneError:
             return
         except BatonpassError as error:
+            self.edge.tell_refusal(scope, error)
             await refusal(error)(scope, receive, send)
             return
         scope[PASSED] = True
@@ -128,6 +131,7 @@ async def answer_refresh(
     except ClientGoneError:
         return None
     except BatonpassError as error:
+        edge.tell_refusal(scope, error)
         return refusal(error)
 
 
@@ -142,19 +146,23 @@ async def refresh(edge: Edge, scope: Scope, head: Head, body: bytes, origin: str
         origin: Where it was sent.
     """
     arrived = edge.service.clock.now()
-    cookies = edge.cookies_at(origin)
+    cookies, visit = edge.cookies_at(origin), edge.visit(scope)
+    text = None
     try:
         require_json(scope, body)
         text, transport = _presented(edge, head, body, cookies)
-        answer = await edge.service.rotate_refresh_token(
-            text, transport, edge.visit(scope), arrived
-        )
+        answer = await edge.service.rotate_refresh_token(text, transport, visit, arrived)
     except BatonpassError as error:
+        is_ours = not isinstance(error, RefreshTokenInvalidError)  # its MAC was right
+        family_id = family_named_in(text) if text is not None and is_ours else None
+        edge.tell_refusal(scope, error, family_id=family_id)
         return refusal(error)
     except Exception:
         request_id = scope.get("state", {}).get("request_id")
         logger.exception("refresh_failed", extra={"request_id": request_id})
         return refusal(InternalError.of_request(request_id))
+    session = answer.session
+    tell_renewal(visit, session.user_id, session.family_id, session.generation)
     return token_answer(cookies, answer)
 
 

@@ -24,7 +24,7 @@ from batonpass.http import schemas
 from batonpass.http.answers import JsonResponse, logged_out, refusal
 from batonpass.http.cookies import refresh_token_names
 from batonpass.http.dependencies import ClaimsDependency, scheme_name
-from batonpass.http.edge import JSON_TYPES, Edge, Head, check_media_type, require_json
+from batonpass.http.edge import JSON_TYPES, Edge, Head, check_media_type, require_json, told
 from batonpass.http.gate import PASSED, refresh
 from batonpass.http.login import LogIn, cookie_or_none
 from batonpass.refresh_tokens import Transport
@@ -53,13 +53,14 @@ class AuthRoute(APIRoute):
                     check_media_type(request.scope, accepted)
                 return await handle(request)
             except RequestValidationError as error:
-                return refusal(InvalidRequestError(_sentence(error)))
+                return refusal(told(request.scope, InvalidRequestError(_sentence(error))))
             except HTTPException as error:
                 if error.status_code != _BAD_REQUEST:  # the app's own
                     raise
-                return refusal(InvalidRequestError())  # a body that cannot be parsed
+                # a body that cannot be parsed
+                return refusal(told(request.scope, InvalidRequestError()))
             except BatonpassError as error:
-                return refusal(error)
+                return refusal(told(request.scope, error))
 
         return answer
 

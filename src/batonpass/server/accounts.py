@@ -6,11 +6,13 @@ transaction of the fact they tell.
 
 import hmac
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, exists, func, select
 
+from batonpass import ids
 from batonpass.access_tokens import Claims
 from batonpass.auth_service import AuthService
 from batonpass.errors import (
@@ -24,7 +26,7 @@ from batonpass.errors import (
     SessionRevokedError,
     WrongPasswordError,
 )
-from batonpass.events import EventName, SecurityEvent
+from batonpass.events import LOGIN_SUCCESSES, EventName, SecurityEvent
 from batonpass.family import Ending
 from batonpass.server import users
 from batonpass.server.email_addresses import EmailAddress, parse
@@ -37,6 +39,7 @@ from batonpass.server.users import User
 from batonpass.token_answers import TokenAnswer
 from batonpass.visits import Visit
 
+FAILURES_COUNT_FOR = timedelta(hours=1)  # as long as the longest throttle remembers them
 _NAME_DIGEST_BYTES = 8  # enough to see that one name fails often, too short to tell which
 
 Details = dict[str, str | int | None]
@@ -242,13 +245,15 @@ class Accounts:
     # --- how -----------------------------------------------------------------------------------
 
     async def _create(self, email: EmailAddress, password_hash: str, visit: Visit) -> User:
-        def work(connection: Connection) -> User:
+        def work(connection: Connection) -> tuple[User, SecurityEvent]:
             user = users.create(connection, email, password_hash, self._service.clock.now())
             event = self._event(EventName.USER_CREATED, user.id, visit)
             self._service.store.add_events(connection, [event])
-            return user
+            return user, event
 
-        return await self._service.database.write(work)
+        user, event = await self._service.database.write(work)
+        self._service.tell(event)
+        return user
 
     async def _answer_by_mail(
         self,
@@ -262,11 +267,12 @@ class Accounts:
         """Look the e-mail up, off the request's path, and write what its owner gets to read."""
         now = self._service.clock.now()
 
+        events: list[SecurityEvent] = []
+
         def work(connection: Connection) -> tuple[User | None, Place | Refusal]:
             # One transaction that writes, free or taken: what comes next waits for it as long.
             user = users.find_by_email(connection, email)
             place = self._throttle.take_mail(connection, account=email.canonical, now=now)
-            events = []
             if user is not None:
                 events.append(self._event(EventName.REGISTER_ON_EXISTING, user.id, visit))
             if isinstance(place, Refusal) and place.is_news:
@@ -280,6 +286,7 @@ class Accounts:
             return user, place
 
         user, place = await self._service.database.write(work)
+        self._service.tell(*events)
         if isinstance(place, Refusal):
             return None
         if user is not None:  # to the owner's mailbox: who typed a look-alike has another one
@@ -365,9 +372,21 @@ class Accounts:
             event = self._event(EventName.REGISTER_ON_EXISTING, user.id, visit)
             await self._service.record(event)
 
-    def success_event(self, user: User, visit: Visit) -> SecurityEvent:
-        """Tell that a login succeeded: the throttle knows the place from now on."""
-        return self._event(EventName.LOGIN_SUCCEEDED, user.id, visit)
+    async def success_event(self, user: User, visit: Visit) -> SecurityEvent:
+        """Tell that a login succeeded: the throttle knows the place from now on.
+
+        After wrong passwords it is another event, for its user may not have been the one who
+        tried them.
+        """
+        events = self._service.store.tables.security_events
+        since = self._service.clock.now() - FAILURES_COUNT_FOR
+        failures = await self._service.database.read(
+            lambda connection: failures_before_login(connection, events, user.id, since)
+        )
+        if not failures:
+            return self._event(EventName.LOGIN_SUCCEEDED, user.id, visit)
+        details: Details = {"failures": failures}
+        return self._event(EventName.LOGIN_SUCCEEDED_AFTER_FAILURES, user.id, visit, details)
 
     def _event(
         self, name: EventName, user_id: UUID | None, visit: Visit, details: Details | None = None
@@ -384,6 +403,25 @@ class Accounts:
     def _digest(self, name: str) -> str:
         raw = name.encode("utf-8", "surrogatepass")
         return hmac.digest(self._log_key, raw, "sha256")[:_NAME_DIGEST_BYTES].hex()
+
+
+def failures_before_login(
+    connection: Connection, security_events: Table, user_id: UUID, since: datetime
+) -> int:
+    """Count the logins to an account that failed, after the last that did not, since a moment."""
+    failed, good = security_events.alias(), security_events.alias()
+    later_login = exists().where(
+        good.c.user_id == user_id,
+        good.c.at >= failed.c.at,
+        good.c.event.in_(LOGIN_SUCCESSES),
+    )
+    counted = select(func.count()).where(
+        failed.c.user_id == user_id,
+        failed.c.id >= ids.lowest_id(since),
+        failed.c.event == EventName.LOGIN_FAILED,
+        ~later_login,
+    )
+    return connection.scalar(counted) or 0
 
 
 def _email_or_none(name: str) -> EmailAddress | None:

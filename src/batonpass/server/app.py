@@ -8,15 +8,18 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from fastapi import FastAPI
+from starlette.types import Scope
 
 from batonpass.clock import Clock
 from batonpass.errors import ConfigurationError
+from batonpass.events import EventName
+from batonpass.http.edge import header
 from batonpass.keys import Keys
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.accounts import Accounts, MailConfirmation
 from batonpass.server.api_docs import docs_route
-from batonpass.server.cors import Cors
+from batonpass.server.cors import Cors, OnRefused
 from batonpass.server.engines import build_engine, dispose
 from batonpass.server.fast_lane import FastLane, ServerApp
 from batonpass.server.faults import Faults, add_error_answers
@@ -95,13 +98,13 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        logger.info("sys_startup", extra={"environment": settings.environment})
+        logger.info(EventName.STARTED.value, extra={"environment": settings.environment})
         try:
             yield
         finally:
             passwords.close()
             await dispose(auth.database.engine)
-            logger.info("sys_shutdown")
+            logger.info(EventName.STOPPED.value)
 
     app = ServerApp(
         title="Batonpass",
@@ -133,7 +136,12 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         own_origin=settings.public_url,
         origin_of=auth.edge.origin_of,
     )
-    _add_middlewares(app, settings, rules)
+
+    def on_foreign_origin(scope: Scope) -> None:
+        told = {"origin": header(scope, b"origin") or ""}
+        auth.edge.refusals.tell_event(EventName.CORS_REFUSED, auth.edge.visit(scope), told)
+
+    _add_middlewares(app, settings, rules, on_foreign_origin)
     app.fast_lane = FastLane(auth.edge, rules, answers_origins=bool(settings.cors_origins))
     return app
 
@@ -181,11 +189,13 @@ def _empty_before_the_end(app: FastAPI, outbox: Outbox) -> None:
     app.router.lifespan_context = lifespan
 
 
-def _add_middlewares(app: FastAPI, settings: Settings, rules: HeaderRules) -> None:
+def _add_middlewares(
+    app: FastAPI, settings: Settings, rules: HeaderRules, on_foreign_origin: OnRefused
+) -> None:
     # From the outside in: request ids, security headers, CORS, faults, the gate (already there).
     app.add_middleware(Faults)
     if settings.cors_origins:
-        app.add_middleware(Cors, origins=settings.cors_origins)
+        app.add_middleware(Cors, origins=settings.cors_origins, on_refused=on_foreign_origin)
     app.add_middleware(SecurityHeaders, rules=rules)
     app.add_middleware(RequestIds)
 

@@ -6,6 +6,8 @@ here an answer to an unlisted one carries no `Access-Control-*` header at all.
 Source: docs/security.md, S-CORS-2; Fetch standard §3.2 (CORS protocol).
 """
 
+from collections.abc import Callable
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -13,12 +15,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batonpass.http.edge import header
 
+OnRefused = Callable[[Scope], None]
+
 
 class Cors(CORSMiddleware):
     """Answers preflights of listed origins, and opens other answers to them."""
 
-    def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
-        """Wrap `app`; `origins` are CORS_ORIGINS."""
+    def __init__(self, app: ASGIApp, *, origins: tuple[str, ...], on_refused: OnRefused) -> None:
+        """Wrap an app.
+
+        Args:
+            app: What stands behind.
+            origins: CORS_ORIGINS.
+            on_refused: Told of each preflight of an origin that is not among them (S-LOG-1).
+        """
         super().__init__(
             app,
             allow_origins=origins,
@@ -28,6 +38,7 @@ class Cors(CORSMiddleware):
             expose_headers=("Retry-After", "WWW-Authenticate", "X-Request-ID"),
         )
         self._origins = frozenset(origins)
+        self._on_refused = on_refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let an unlisted origin's request pass as if there were no CORS."""
@@ -35,6 +46,8 @@ class Cors(CORSMiddleware):
         if origin is None or origin in self._origins:
             await super().__call__(scope, receive, send)
             return
+        if header(scope, b"access-control-request-method") is not None:
+            self._on_refused(scope)
 
         async def send_varying(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""What nobody foresaw: one answer in the documented shape, with the id that leads to the log.
+"""What nobody foresaw: one answer in the documented shape, whose id leads to the log (S-LOG-4).
 
 Around the gate and within CORS, so that a fault of the gate's own is answered too, and the
 headers of CORS and security stand on a 500 as well.

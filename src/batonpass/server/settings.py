@@ -67,6 +67,7 @@ Network = IPv4Network | IPv6Network
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:(?P<port>\d{1,5}))?"
 )
+_USER_INFO = re.compile(r"//[^/]*@")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_PORT = 65_535
 _NETWORK_FILE_SYSTEMS = frozenset(
@@ -340,7 +341,8 @@ def check_origin(text: str) -> str:
     found = _ORIGIN.fullmatch(text)
     port = int(found["port"]) if found and found["port"] else None
     if found is None or (port is not None and not 0 < port <= _MAX_PORT):
-        message = f"{text!r} is no exact origin: write for instance https://app.example.com"
+        shown = _USER_INFO.sub("//", text)  # a password may stand there (S-OPS-1)
+        message = f"{shown!r} is no exact origin: write for instance https://app.example.com"
         raise ValueError(message)
     if port == _DEFAULT_PORTS[found["scheme"]]:
         message = f"{text!r} is not what a browser sends: leave out :{port}"

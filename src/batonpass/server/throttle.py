@@ -42,7 +42,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from batonpass import ids
 from batonpass.errors import RateLimitedError
-from batonpass.events import EventName
+from batonpass.events import LOGIN_SUCCESSES
 from batonpass.origins import block
 from batonpass.server.models import THROTTLE_KEY_BYTES, throttle
 
@@ -334,8 +334,8 @@ def knows_block(
     query = select(events.ip).where(
         events.user_id == (user_id or _NOBODY),
         events.id >= ids.lowest_id(now - KNOWN_FOR),  # an id carries its time
-        # Written out: a bound value would not tell the database that the index of logins serves.
-        events.event == literal(EventName.LOGIN_SUCCEEDED.value, literal_execute=True),
+        # Written out: bound values would not tell the database that the index of logins serves.
+        events.event.in_([literal(name.value, literal_execute=True) for name in LOGIN_SUCCESSES]),
     )
     where = block(address)
     if where is None:

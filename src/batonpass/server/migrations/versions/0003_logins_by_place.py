@@ -10,7 +10,7 @@ down_revision: Final = "0002"
 branch_labels: Final = None
 depends_on: Final = None
 
-_LOGINS: Final = "event = 'authn_login_success'"
+_LOGINS: Final = "event IN ('authn_login_success', 'authn_login_successafterfail')"
 
 
 def upgrade() -> None:
