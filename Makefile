@@ -1,6 +1,6 @@
 # The one door. Whatever needs more than three lines lives in tools/.
 .DEFAULT_GOAL := help
-.PHONY: setup run test check sbom docs bench bench-peers bench-client fix lock help
+.PHONY: setup run test check sbom docs fuzz bench bench-peers bench-client fix lock help
 export PYTHON
 
 setup: ## install everything into this folder; a second time is quick and harmless
@@ -20,6 +20,9 @@ sbom: setup ## what ships with us, as CycloneDX, in build/sbom.cdx.json
 
 docs: setup ## the documentation site on http://localhost:8002
 	@exec .venv/bin/python -m tools.site --serve
+
+fuzz: setup ## ten minutes of texts that try to be taken for what we issued (MINUTES=10)
+	@.venv/bin/python -m tests.fuzz $(MINUTES)
 
 bench: setup ## what it costs, beside what it is compared with (ONLY=refresh: one question)
 	@.venv/bin/python -m benchmarks $(ONLY)

@@ -182,7 +182,7 @@ def test_the_token_that_the_tables_spoil_is_good() -> None:
 
 
 @pytest.mark.parametrize(("token", "problem"), hostile.SHAPES)
-def test_a_malformed_token_is_refused(token: str, problem: str) -> None:
+def test_s_jwt_7_a_malformed_token_is_refused(token: str, problem: str) -> None:
     assert problem_of(token) == problem
 
 
@@ -205,7 +205,7 @@ def test_a18_a_kid_is_looked_up_and_nothing_else(token: str, problem: str) -> No
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"])
-def test_a_typ_of_ours_is_believed_in_any_case(typ: str) -> None:
+def test_s_jwt_2_a_typ_of_ours_is_believed_in_any_case(typ: str) -> None:
     assert problem_of(a_token(header={"typ": typ})) is None
 
 
@@ -215,7 +215,7 @@ def test_a19_another_kind_of_token_is_refused(token: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(("token", "problem"), hostile.HEADERS)
-def test_a_header_that_changes_how_to_read_is_refused(token: str, problem: str) -> None:
+def test_s_jwt_6_a_header_that_changes_how_to_read_is_refused(token: str, problem: str) -> None:
     assert problem_of(token) == problem
 
 
@@ -245,7 +245,7 @@ def test_a_token_of_an_older_secret_is_believed_while_it_is_listed() -> None:
 
 
 @pytest.mark.parametrize(("token", "problem"), hostile.CLAIMS)
-def test_a_claim_that_is_missing_wrong_or_of_another_type_is_refused(
+def test_s_jwt_3_a_claim_missing_wrong_or_of_another_type_is_refused(
     token: str, problem: str
 ) -> None:
     assert problem_of(token) == problem
@@ -257,7 +257,7 @@ def test_a_token_out_of_its_time_is_refused(token: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize("audience", ["batonpass", ["batonpass"], ["another", "batonpass"]])
-def test_our_audience_alone_or_among_others_is_believed(audience: object) -> None:
+def test_s_jwt_3_our_audience_alone_or_among_others_is_believed(audience: object) -> None:
     assert problem_of(a_token({"aud": audience})) is None
 
 
@@ -283,7 +283,7 @@ EXP = NOW + LIFETIME
     pytest.param(a_token({"exp": at(-SECOND)}), NOW, "lives_too_long", id="over before it began"),
     pytest.param(a_token({"iat": 0, "exp": 1}), NOW, "expired", id="1970"),
 ])  # fmt: skip
-def test_when_a_token_is_believed(token: str, now: datetime, problem: str | None) -> None:
+def test_s_jwt_4_when_a_token_is_believed(token: str, now: datetime, problem: str | None) -> None:
     assert problem_of(token, now) == problem
 
 
@@ -342,7 +342,7 @@ def test_claims_of_any_json_are_read_or_refused(changes: dict[str, object]) -> N
         "many members": b"{" + b",".join(b'"%d":0' % n for n in range(700)) + b"}",
     }.items()),
 ])  # fmt: skip
-def test_a_hostile_shape_costs_little(token: str) -> None:
+def test_s_jwt_7_a_hostile_shape_costs_little(token: str) -> None:
     assert problem_of(token) is not None
 
     assert in_additions(lambda: problem_of(token)) < 40_000  # the dearest: 21,000, 1 ms
@@ -363,7 +363,7 @@ def test_the_same_bytes_hash_alike_for_a_cache_only_if_they_are_the_same_token()
     assert believed == {hashlib.sha256(GOOD.encode()).digest()}
 
 
-def test_the_hs256_key_never_leaves_by_the_jwks() -> None:
+def test_s_jwt_11_the_hs256_key_never_leaves_by_the_jwks() -> None:
     ring = KeyRing([SECRET], "HS256")
 
     key = ring.issuing(NOW)

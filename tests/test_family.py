@@ -142,7 +142,7 @@ def test_both_limits_are_exclusive(expires_at: datetime, at: datetime, verdict: 
     pytest.param(6, 6,    Verdict.REUSED,  id="its direct neighbour by number opens nothing"),
     pytest.param(6, None, Verdict.REUSED,  id="nobody opens a row without a nonce"),
 ])  # fmt: skip
-def test_what_opens_the_row_is_told_by_hash_and_never_by_number(
+def test_s_rt_4_what_opens_the_row_is_told_by_hash_and_never_by_number(
     presented: int, opens: int | None, verdict: Verdict
 ) -> None:
     family = a_family(recoverable_from=7, window_generation=7)

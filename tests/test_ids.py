@@ -58,7 +58,7 @@ def test_the_lowest_id_divides_before_from_after(at: datetime) -> None:
     assert ids.made_at(lowest) == start
 
 
-def test_ids_of_one_millisecond_differ_in_every_random_bit() -> None:
+def test_s_rt_8_ids_of_one_millisecond_differ_in_every_random_bit() -> None:
     made = [ids.new_id(T0).int for _ in range(200)]
 
     varying = 0

@@ -198,7 +198,7 @@ def test_every_secret_number_and_algorithm_has_a_kid_of_its_own(algorithm: Algor
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
-def test_the_jwks_holds_public_members_alone(algorithm: Algorithm) -> None:
+def test_s_jwt_11_the_jwks_holds_public_members_alone(algorithm: Algorithm) -> None:
     ring = KeyRing([NEW, OLD], algorithm, [KeyPeriod(number=1), KeyPeriod(number=2)])
 
     jwks = ring.jwks(NOW)["keys"]
@@ -210,7 +210,7 @@ def test_the_jwks_holds_public_members_alone(algorithm: Algorithm) -> None:
         assert set(jwk) <= {"kty", "crv", "x", "y", "kid", "use", "alg"}
 
 
-def test_hs256_publishes_nothing() -> None:
+def test_s_jwt_11_hs256_publishes_nothing() -> None:
     assert KeyRing([OLD], "HS256").jwks(NOW) == {"keys": []}
 
 

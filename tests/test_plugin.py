@@ -388,7 +388,7 @@ async def test_sign_in_starts_a_session_without_a_password(any_engine: AnyEngine
     assert by_password.status_code == 404  # there is no `authenticate`
 
 
-async def test_a_login_is_fresh_for_five_minutes(house: House) -> None:
+async def test_s_ses_6_a_login_is_fresh_for_five_minutes(house: House) -> None:
     auth = house.plug()
     auth.authenticate(house.check())
     app = an_app(auth)
@@ -476,7 +476,7 @@ async def test_signing_out_ends_this_session_and_clears_the_cookie(any_engine: A
     assert (again.status_code, without.status_code) == (204, 204)
 
 
-async def test_all_sessions_of_a_user_are_ended(any_engine: AnyEngine) -> None:
+async def test_s_ses_7_all_sessions_of_a_user_are_ended(any_engine: AnyEngine) -> None:
     house = a_house(any_engine)
     auth = house.plug()
     await furnish(house)
@@ -752,7 +752,9 @@ async def test_our_routes_stand_where_the_app_wants_them(
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("origin", ["http://app.example", "https://app.example"])
-async def test_no_handler_sees_the_refresh_cookie(house: House, origin: str, fast: bool) -> None:
+async def test_s_cookie_1_no_handler_sees_the_refresh_cookie(
+    house: House, origin: str, fast: bool
+) -> None:
     auth = house.plug()
     auth.authenticate(house.check())
     app = an_app(auth)

@@ -201,7 +201,7 @@ async def test_any_condition_on_the_users_row_says_who_is_active(house: House) -
     assert refusal(refused) == (401, "refresh_revoked")
 
 
-async def test_a_repeated_refresh_of_a_disabled_user_is_refused_too(house: House) -> None:
+async def test_s_rt_5_a_repeated_refresh_of_a_disabled_user_is_refused_too(house: House) -> None:
     """The plain case is one statement; everything else is judged: both ask."""
     auth = house.plug(active=house.account.is_active)
     app = an_app(auth)

@@ -66,7 +66,7 @@ def test_the_text_form_needs_no_quoting_in_a_cookie_or_a_url() -> None:
     assert TEXT.isascii()
 
 
-def test_each_flipped_bit_is_noticed() -> None:
+def test_s_rt_1_each_flipped_bit_is_noticed() -> None:
     raw = urlsafe_b64decode(TEXT.removeprefix(PREFIX))
 
     for bit in range(len(raw) * 8):
@@ -77,7 +77,7 @@ def test_each_flipped_bit_is_noticed() -> None:
 
 
 @given(st.integers(0, TEXT_LENGTH - 1), st.characters())
-def test_each_changed_character_is_noticed(position: int, character: str) -> None:
+def test_s_rt_1_each_changed_character_is_noticed(position: int, character: str) -> None:
     changed = TEXT[:position] + character + TEXT[position + 1 :]
 
     assert (decode([KEY], changed) is not None) == (changed == TEXT)

@@ -52,7 +52,7 @@ def test_a_token_is_verified_once() -> None:
     assert tokens.asked == 1
 
 
-def test_what_is_remembered_ends_with_the_token() -> None:
+def test_s_jwt_9_what_is_remembered_ends_with_the_token() -> None:
     tokens = Counting()
     verified = VerifiedTokens(tokens)
     token = a_token(tokens)
@@ -65,7 +65,21 @@ def test_what_is_remembered_ends_with_the_token() -> None:
     assert refused.value.problem == "expired"
 
 
-def test_a_withdrawn_key_is_forgotten_with_all_that_it_signed() -> None:
+def test_s_jwt_9_what_is_remembered_is_not_believed_before_its_time() -> None:
+    """Not where a clock was set back since either (A20)."""
+    tokens = Counting()
+    verified = VerifiedTokens(tokens)
+    token = a_token(tokens)
+    verified.verify(token, NOW)
+
+    verified.verify(token, NOW - LEEWAY)
+
+    with pytest.raises(AccessTokenRefusedError) as refused:
+        verified.verify(token, NOW - LEEWAY - TICK)
+    assert refused.value.problem == "issued_in_the_future"
+
+
+def test_s_jwt_9_a_withdrawn_key_is_forgotten_with_all_that_it_signed() -> None:
     tokens = Counting()
     verified = VerifiedTokens(tokens)
     token = a_token(tokens)
@@ -79,7 +93,7 @@ def test_a_withdrawn_key_is_forgotten_with_all_that_it_signed() -> None:
     assert refused.value.problem == "unknown_kid"
 
 
-def test_a_token_that_differs_in_its_last_letter_is_another() -> None:
+def test_s_jwt_9_a_token_that_differs_in_its_last_letter_is_another() -> None:
     tokens = Counting()
     verified = VerifiedTokens(tokens)
     token = a_token(tokens)
@@ -102,7 +116,7 @@ def test_a_refused_token_is_refused_again() -> None:
     assert tokens.asked == 2
 
 
-def test_so_many_are_remembered_and_the_one_unused_for_longest_goes() -> None:
+def test_s_jwt_9_so_many_are_remembered_and_the_one_unused_for_longest_goes() -> None:
     tokens = Counting()
     verified = VerifiedTokens(tokens, size=2)
     old, used, new = (a_token(tokens, generation) for generation in range(3))

@@ -2,7 +2,7 @@
 
 A source file meets a requirement where it names its id, in a comment or a docstring beside the
 lines that do it. A test proves one where it is named by the id: `test_s_rt_2_…`, `test_a07_…`,
-`test_a11_to_a13_…`, and in TypeScript `it("S-SES-8: …")`.
+`test_a11_to_a13_…`, and in TypeScript `it("A25: …")`.
 """
 
 import re

@@ -60,6 +60,7 @@ NAVIGATION = {
         "security.md",
         "honest-users.md",
         "performance.md",
+        "reliability.md",
         "client.md",
         "*.md",
     ],
@@ -98,6 +99,7 @@ TITLES = {
     "successor.md": "The successor",
     "honest-users.md": "Honest users",
     "performance.md": "Performance",
+    "reliability.md": "Reliability",
     "client.md": "The client",
     "decisions/index.md": "All of them",
 }

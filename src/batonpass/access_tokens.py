@@ -24,19 +24,19 @@ from batonpass.errors import AccessTokenInvalidError
 from batonpass.keys import KeyRing, SigningKey
 from batonpass.refresh_tokens import MAX_GENERATION
 
-MAX_TOKEN_LENGTH = 8 * 1024
+MAX_TOKEN_LENGTH = 8 * 1024  # S-JWT-7
 MAX_EXTRA_BYTES = 4 * 1024  # of an app's own claims: the header travels with every request
 ACTOR = "act"  # RFC 8693 §4.1
 MAX_DEPTH = 8  # arrays and objects inside each other, the claims themselves being the first
-LEEWAY = timedelta(seconds=10)  # nodes are 2 s apart at most; more would lengthen every token
+LEEWAY = timedelta(seconds=10)  # S-JWT-4: nodes are 2 s apart at most; more lengthens every token
 MAX_LIFETIME = timedelta(hours=24)
 _NOTHING = timedelta(0)
 _LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z: the last one that datetime knows
 _JTI_BYTES = 16
-_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 §4
-_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # S-JWT-2; RFC 9068 §4
+_KID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a name in a dictionary, never a path (S-JWT-5)
 # These change how the rest is to be read (RFC 7515 §4.1.11, RFC 7797, RFC 7516); jku, jwk, x5u and
-# x5c only offer a key, and nobody looks.
+# x5c only offer a key, and nobody looks (S-JWT-6).
 REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "enc"})
 _OUR_CLAIMS = frozenset({
     "iss", "aud", "client_id", "sub", "iat", "exp", "nbf", "jti", "sid", "gen", "auth_time",
@@ -296,6 +296,8 @@ def _check_names(extra: Mapping[str, object]) -> None:
 def take_apart(token: str) -> tuple[dict[str, object], dict[str, object], bytes, bytes]:
     """Return header, claims, the bytes that were signed, and their signature: nothing is believed.
 
+    No key is looked for before a token has the one shape that counts (S-JWT-7).
+
     Raises:
         AccessTokenRefusedError: It has no shape that every reader would read alike.
     """
@@ -387,6 +389,7 @@ def _is_unicode(value: object) -> bool:
 
 
 def _read_claims(payload: dict[str, object]) -> Claims:
+    """Read what has to be there, each of the one JSON type that it has (S-JWT-3)."""
     _text(payload, "client_id")
     return Claims(
         subject=_text(payload, "sub"),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from batonpass.access_tokens import AccessTokens, Claims
 from batonpass.added_claims import ClaimsOf
 from batonpass.clock import Clock
-from batonpass.deeds import Deeds, OnEvent
+from batonpass.deeds import Deeds, OnEvent, PartOfDeed
 from batonpass.errors import (
     AccessTokenInvalidError,
     RefreshTokenExpiredError,
@@ -28,7 +28,7 @@ from batonpass.policy import Policy
 from batonpass.refresh_tokens import SECRET_BYTES, RefreshToken, Transport, digest
 from batonpass.refusals import raise_unless_answered, session_revoked
 from batonpass.revocations import Revocations
-from batonpass.rights import Deed, RightsChange, change_rights
+from batonpass.rights import RightsChange, change_rights
 from batonpass.sessions import Lineage, Sessions
 from batonpass.settling import Settling
 from batonpass.signing_keys import SigningKeys
@@ -220,7 +220,7 @@ class AuthService:
     async def revoke_refresh_token(self, text: str, transport: Transport, visit: Visit) -> None:
         """End the family of a refresh token, whichever of its generations it is: a logout.
 
-        A token that is not ours, or whose family is over, changes nothing and is no error.
+        One that is not ours, or whose family is over, changes nothing and is no error (S-SES-2).
 
         Raises:
             StoreUnavailableError: The database is away.
@@ -303,15 +303,19 @@ class AuthService:
         *,
         reason: Ending = Ending.REVOKED,
         keep: UUID | None = None,
+        deed: PartOfDeed | None = None,
     ) -> int:
-        """End all sessions of a user but `keep`; a login in flight is over too.
+        """End all sessions of a user but `keep`; a login in flight is over too (S-SES-3).
+
+        Why they end, say the disabling of the account, is `deed`: in the same transaction, or a
+        process that dies between the two would leave the sessions of a disabled user alive.
 
         Returns:
             How many were ended.
         """
         return await self._deeds.do(
             lambda connection: self._sessions.end_all_of(
-                connection, user_id, reason, visit, keep=keep
+                connection, user_id, reason, visit, keep=keep, deed=deed
             )
         )
 
@@ -354,7 +358,7 @@ class AuthService:
         family_id: UUID,
         visit: Visit,
         *,
-        deed: Deed | None = None,
+        deed: PartOfDeed | None = None,
         event: EventName | None = None,
         ends_others: Ending | None = None,
     ) -> TokenAnswer:

@@ -24,6 +24,7 @@ _LOGGED_AS = {EventName.REFRESH_TOKEN_REUSED: "authn_token_reuse"}  # OWASP's na
 T = TypeVar("T")
 
 Work = Callable[[Connection], tuple[T, Changes]]
+PartOfDeed = Callable[[Connection], None]  # what else belongs into the transaction
 OnEvent = Callable[[SecurityEvent], None]
 
 

@@ -266,6 +266,14 @@ class MethodNotAllowedError(BatonpassError):
     detail = "This method is not for this route."
 
 
+class TooSlowError(BatonpassError):
+    """The request did not become whole in time: 10 s for its head, 20 s for its body."""
+
+    status = 408
+    code = "too_slow"
+    detail = "The request took too long to arrive. Please try again."
+
+
 class BodyTooLargeError(BatonpassError):
     """The body is over 64 KiB."""
 
@@ -294,7 +302,10 @@ class HeadersTooLargeError(BatonpassError):
 
 
 class StoreUnavailableError(BatonpassError):
-    """The database is away or the queue is full; the token is still good."""
+    """The database is away, or a queue or the server is full; the token is still good.
+
+    The cookie is left alone, and Retry-After says when to try again (S-RT-11).
+    """
 
     status = 503
     code = "unavailable"

@@ -120,13 +120,14 @@ class Presented:
     candidate_digest: bytes | None = field(repr=False)
 
     def is_current(self, family: Family) -> bool:
-        """Whether it is the family's one current token; no clock tells how nearly (S-RT-1)."""
+        """Whether it is the family's one current token."""
         return compare_digest(self.digest, family.token)
 
     def opens(self, family: Family) -> bool:
         """Whether it derives the current token: compared by hash, never by number."""
-        candidate = self.candidate_digest
-        return candidate is not None and compare_digest(candidate, family.token)
+        return self.candidate_digest is not None and compare_digest(
+            self.candidate_digest, family.token
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,13 @@ def judge(  # noqa: C901 - the table's rows, a branch each
         return Ruling(Verdict.REVOKED, ends=Ending.USER_DISABLED)
     if family.is_over(policy, arrived):
         return Ruling(Verdict.EXPIRED, ends=Ending.EXPIRED)
-    if presented.is_current(family):
+    if presented.is_current(family):  # each use spends it (S-RT-3)
         return Ruling(Verdict.ROTATE)
-    if presented.generation >= family.generation:  # two histories: a backup was restored
+    if presented.generation >= family.generation:  # two histories: a restore (S-RT-7)
         return Ruling(Verdict.REVOKED, ends=Ending.HISTORY_FORKED)
     opens = presented.opens(family)
+    # The same answer only to whoever derives it (S-RT-4), and of a row that was found alive above,
+    # under the same lock (S-RT-5).
     if opens and policy.in_grace(family.rotated_at, arrived):
         return Ruling(Verdict.REPEAT)
     if family.was_just_spent(presented, policy, arrived):
@@ -238,6 +241,7 @@ def end(family: Family, reason: Ending, now: datetime) -> Family:
 def _advance(
     family: Family, successor: bytes, nonce: bytes | None, policy: Policy, now: datetime
 ) -> Family:
+    # `expires_at` is not among them: nothing moves the absolute limit (S-RT-6).
     return replace(
         family,
         token=successor,

@@ -1,6 +1,7 @@
 """Identifiers that carry the time they were made at: UUIDv7.
 
-Ordered by time, never issued twice, not to be guessed; purging is a range of the primary key.
+Ordered by time; never issued twice, also where a restored backup has forgotten them, and not to be
+guessed, for 74 of their bits are random (S-RT-8). Purging is a range of the primary key.
 
 Source: RFC 9562 §5.7.
 """

@@ -217,7 +217,10 @@ class SigningKey:
         return self._verify(message, signature)
 
     def public_jwk(self) -> dict[str, str] | None:
-        """Return what the JWKS publishes; None for HS256, which has nothing to publish."""
+        """Return what the JWKS publishes: no private member (S-JWT-11).
+
+        None for HS256, which has nothing to publish.
+        """
         if isinstance(self.verifying_key, OctKey):
             return None
         parameters = {"kid": self.kid, "use": "sig", "alg": self.algorithm}

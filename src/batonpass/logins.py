@@ -112,7 +112,7 @@ class Logins:
             if not stored.family.is_over(self._policy, now)
             and (replaced is None or stored.family.id != replaced.family_id)
         ]
-        # newest first: the oldest end
+        # newest first: the oldest end; the user is locked, so nobody logs in beside us (S-SES-5)
         excess = set() if room is None else set(live[room - 1 :])
         leaving = excess if replaced is None else excess | {replaced.family_id}
         if not leaving:

@@ -21,7 +21,7 @@ from functools import lru_cache
 from uuid import UUID
 
 PREFIX = "bpr_"
-SECRET_BYTES = 32
+SECRET_BYTES = 32  # from the system's CSPRNG, or derived from such (S-RT-1)
 NONCE_BYTES = 16
 MAC_BYTES = 16  # 128 bits: ASVS 5.0 V11.2.3
 MAX_GENERATION = 2**32 - 1
@@ -83,6 +83,7 @@ def decode(keys: Sequence[bytes], text: str) -> RefreshToken | None:
     except Base64Error:
         return None
     body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+    # In constant time: who tries MACs learns nothing from how long a refusal took (S-RT-1).
     # Characters outside the alphabet were skipped: what is left then is no body that we ever wrote.
     for key in keys:
         if hmac.compare_digest(mac, _mac(key, body)):
@@ -106,7 +107,7 @@ def family_named_in(text: str) -> UUID | None:
 
 
 def digest(secret: bytes) -> bytes:
-    """Hash a secret as the database keeps it; 256 random bits need no slow hash."""
+    """Hash a secret as the database keeps it (S-RT-2); 256 random bits need no slow hash."""
     return hashlib.sha256(secret).digest()
 
 

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -42,7 +43,7 @@ class Revocations:
         self._store = store
         self._clock = clock
         self._keep = access_token_lifetime + LEEWAY + _LATE_ANSWER
-        self._ended: dict[UUID, tuple[datetime, Ending]] = {}
+        self._ended: dict[UUID, _Ended] = {}  # what was learnt first stands first
         self._not_before: datetime | None = None
         self._polled_at: float | None = None
         self._marks: deque[tuple[float, int]] = deque()  # when, and the highest seq seen then
@@ -61,7 +62,7 @@ class Revocations:
             await self.poll()
         ended = self._ended.get(family_id)
         if ended is not None:
-            return ended[1]
+            return ended.reason
         if self._not_before is not None and ids.made_at(family_id) < self._not_before:
             return Ending.REVOKED
         return None
@@ -73,8 +74,9 @@ class Revocations:
 
     def note(self, ended: Iterable[tuple[UUID, Ending]], at: datetime) -> None:
         """Take in what this process has just ended itself: refused at once, before any poll."""
+        learnt_at = self._clock.monotonic()
         for family_id, reason in ended:
-            self._ended[family_id] = (at, reason)
+            self._learn(family_id, _Ended(learnt_at, at, reason))
 
     def forget(self) -> None:
         """Start again knowing nothing: what was read has been rolled back."""
@@ -107,19 +109,33 @@ class Revocations:
             self._floor = 0
             self._marks.clear()
             revoked, *_ = await self._database.read(self._read)
-        forgotten = self._clock.now() - self._keep
         for one in revoked:
-            self._ended[one.family_id] = (one.at, one.reason)
-        # The oldest stand first but for what a poll saw late: a look at the front is enough.
-        while self._ended:
-            oldest = next(iter(self._ended))
-            if self._ended[oldest][0] >= forgotten:
-                break
-            del self._ended[oldest]
+            self._learn(one.family_id, _Ended(started, one.at, one.reason))
+        self._forget_what_is_over(started)
         if revoked:
             self._marks.append((started, revoked[-1].seq))
         self._not_before = not_before
         self._polled_at = started
+
+    def _learn(self, family_id: UUID, ended: "_Ended") -> None:
+        self._ended.pop(family_id, None)  # a restored family may end again: then it is the newest
+        self._ended[family_id] = ended
+
+    def _forget_what_is_over(self, monotonic: float) -> None:
+        """Drop endings that no access token is left of, by both clocks.
+
+        By the time alone, an hour ahead for a moment would forget what is believed again once it is
+        set right; by the other alone, an hour back would give tokens a longer life than endings
+        (A20).
+        """
+        learnt_before = monotonic - self._keep.total_seconds()
+        ended_before = self._clock.now() - self._keep
+        while self._ended:
+            oldest = next(iter(self._ended))
+            ended = self._ended[oldest]
+            if ended.learnt_at >= learnt_before or ended.at >= ended_before:
+                break
+            del self._ended[oldest]
 
     def _read(
         self, connection: Connection
@@ -137,3 +153,17 @@ class Revocations:
         while self._marks and self._marks[0][0] <= now - OVERLAP_SECONDS:
             floor = self._marks.popleft()[1]
         return floor
+
+
+class _Ended(NamedTuple):
+    """An ending.
+
+    Attributes:
+        learnt_at: When this process heard of it, by a clock that never jumps.
+        at: When it was, by the clock of whoever ended it.
+        reason: Why.
+    """
+
+    learnt_at: float
+    at: datetime
+    reason: Ending

@@ -1,6 +1,5 @@
 """A rights change's transaction: a password given again or changed moves its session on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from sqlalchemy import Connection
 from batonpass import endings
 from batonpass import family as rules
 from batonpass.clock import Clock
+from batonpass.deeds import PartOfDeed
 from batonpass.events import EventName
 from batonpass.family import Ending
 from batonpass.policy import Policy
@@ -16,8 +16,6 @@ from batonpass.refusals import session_revoked
 from batonpass.storage.rulings import Changes
 from batonpass.storage.store import Store, StoredFamily
 from batonpass.visits import Visit
-
-Deed = Callable[[Connection], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +34,7 @@ class RightsChange:
     family_id: UUID
     visit: Visit
     token: bytes
-    deed: Deed | None
+    deed: PartOfDeed | None
     event: EventName | None
     ends_others: Ending | None
 

@@ -10,6 +10,7 @@ from batonpass import endings
 from batonpass.access_tokens import actor_in
 from batonpass.added_claims import ClaimsOf, added_claims
 from batonpass.clock import Clock
+from batonpass.deeds import PartOfDeed
 from batonpass.errors import NotFoundError
 from batonpass.events import SecurityEvent
 from batonpass.family import Ending
@@ -51,7 +52,7 @@ class Sessions:
             NotFoundError: There is none, or it is another user's.
         """
         stored = self._store.get(connection, family_id, user_id=user_id)
-        if stored is None:
+        if stored is None:  # alike to whoever asks, by the clock too (S-SES-4)
             raise NotFoundError
         not_before = self._store.not_before(connection)
         return Lineage(
@@ -75,9 +76,12 @@ class Sessions:
         visit: Visit,
         *,
         keep: UUID | None,
+        deed: PartOfDeed | None,
     ) -> tuple[int, Changes]:
         """End a user's sessions but `keep`, under the lock that a login in flight waits for."""
         self._store.lock_user(connection, user_id)
+        if deed is not None:
+            deed(connection)
         live = self._store.lock_live_of(connection, user_id)
         changes = self._ended([one for one in live if one.family.id != keep], reason, visit)
         return len(changes.ended), changes

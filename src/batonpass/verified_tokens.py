@@ -1,8 +1,9 @@
 """Access tokens that were verified a moment ago: nobody checks a signature twice.
 
-What is remembered is what the token says, never that it may be used: its end is looked at each
-time, and whether its session still lives is asked elsewhere, each time. Another set of signing keys
-forgets everything, so a withdrawn key is withdrawn here too.
+What is remembered is what the token says, never that it may be used: its times are looked at each
+time, for a clock may have been set back since (A20), and whether its session still lives is asked
+elsewhere, each time. Another set of signing keys forgets everything, so a withdrawn key is
+withdrawn here too.
 
 Source: docs/security.md, S-JWT-9.
 """
@@ -38,7 +39,7 @@ class VerifiedTokens:
             self._declarations = declarations
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._claims.get(key)
-        if claims is not None and now - claims.expires_at < LEEWAY:
+        if claims is not None and claims.issued_at - LEEWAY <= now < claims.expires_at + LEEWAY:
             self._claims.move_to_end(key)
             return claims
         claims = self._access_tokens.verify(token, now)

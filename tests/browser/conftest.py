@@ -9,7 +9,7 @@ from playwright.async_api import Browser, BrowserContext, Page, Playwright, asyn
 from tests.support import live_server
 from tests.support.browser import chromium_path
 from tests.support.client_page import client_page_routes
-from tests.support.live_server import LiveServer
+from tests.support.live_server import HOST, LiveServer
 
 ARGUMENTS = (
     "--disable-gpu",
@@ -17,6 +17,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # Sites that are not there, for tests in which pages of several meet (test_hostile_pages.py).
+    f"--host-resolver-rules=MAP *.example.test {HOST}, MAP attacker.test {HOST}",
     *(("--no-sandbox",) if os.geteuid() == 0 else ()),
 )
 

@@ -56,7 +56,7 @@ async def test_a_new_account_is_signed_in_at_once(page: Page, server: LiveServer
 
 
 @pytest.mark.usefixtures("account")
-async def test_no_script_can_read_a_token(page: Page, server: LiveServer) -> None:
+async def test_s_cookie_6_no_script_can_read_a_token(page: Page, server: LiveServer) -> None:
     await log_in(page)
     await page.get_by_role("button", name="Account").click()
     await page.get_by_text("Dark", exact=True).click()
@@ -96,7 +96,7 @@ async def test_keep_me_signed_in_is_what_the_cookie_does(
 @pytest.mark.usefixtures("account")
 @pytest.mark.parametrize("keeps_pages", [False, True], ids=["no page cache", "back/forward cache"])
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["in this tab", "in another tab"])
-async def test_after_a_logout_back_shows_nothing_private(
+async def test_a23_after_a_logout_back_shows_nothing_private(
     browser: Browser,
     caching_browser: Browser,
     server: LiveServer,
@@ -119,18 +119,19 @@ async def test_after_a_logout_back_shows_nothing_private(
         await log_out_button(page).click()
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
-    await page.go_back()
+    for look_again in (page.go_back, page.reload):
+        await look_again()
 
-    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    text = await page.locator("body").inner_text()
-    assert EMAIL not in text
-    assert "This device" not in text
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        text = await page.locator("body").inner_text()
+        assert EMAIL not in text
+        assert "This device" not in text
     await expect_no_cookies(context)
     await context.close()
 
 
 @pytest.mark.usefixtures("account")
-async def test_a_page_that_the_browser_kept_forgets_who_was_signed_in(
+async def test_a23_a_page_that_the_browser_kept_forgets_who_was_signed_in(
     caching_browser: Browser, server: LiveServer
 ) -> None:
     context = await caching_browser.new_context(base_url=server.url)

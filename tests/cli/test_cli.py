@@ -95,7 +95,7 @@ def test_users_are_added_listed_and_refused(shell: Shell) -> None:
     assert [(user["email"], user["is_active"]) for user in listed] == [(EMAIL, True)]
 
 
-async def test_an_operator_sees_and_ends_sessions(shell: Shell) -> None:
+async def test_s_ses_7_an_operator_sees_and_ends_sessions(shell: Shell) -> None:
     async with a_server(f"sqlite:///{shell.folder / 'batonpass.db'}") as server:
         client = await server.signed_in()
         session_id = (await client.get("/auth/me")).json()["session_id"]
@@ -115,7 +115,7 @@ async def test_an_operator_sees_and_ends_sessions(shell: Shell) -> None:
     assert refused.json()["code"] == "refresh_revoked"
 
 
-async def test_disabling_a_user_ends_their_sessions(shell: Shell) -> None:
+async def test_s_ses_3_disabling_a_user_ends_their_sessions(shell: Shell) -> None:
     async with a_server(f"sqlite:///{shell.folder / 'batonpass.db'}") as server:
         client = await server.signed_in()
 

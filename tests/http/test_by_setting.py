@@ -113,7 +113,7 @@ async def every_answer_with_cookies(client: httpx.AsyncClient) -> list[dict[str,
     ("lax",    HTTPS, "SameSite=Lax"),    ("lax",    HTTP, "SameSite=Lax"),
     ("none",   HTTPS, "SameSite=None"),   ("none",   HTTP, "SameSite=Lax"),  # browsers drop None
 ])  # fmt: skip
-async def test_cookie_samesite_stands_on_both(
+async def test_s_cookie_1_samesite_stands_on_both(
     sqlite_url: str, samesite: str, origin: str, attribute: str
 ) -> None:
     async with a_server(sqlite_url, cookie_samesite=samesite) as server:

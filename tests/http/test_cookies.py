@@ -100,7 +100,7 @@ def test_a_logout_clears_both_with_the_same_name_path_and_secure() -> None:
 
 
 @pytest.mark.parametrize("policy", [SECURE, PLAIN], ids=["secure", "plain"])
-def test_name_and_value_fit_what_every_browser_keeps(policy: CookiePolicy) -> None:
+def test_s_cookie_3_name_and_value_fit_what_every_browser_keeps(policy: CookiePolicy) -> None:
     for cookie in written(policy.issue(TOKEN, FAMILY_ID, 2**32 - 1, WEEK)):
         assert len(cookie.partition(";")[0]) <= 4096
         assert "Domain" not in cookie
@@ -282,7 +282,7 @@ def test_after_hiding_nobody_reads_a_token(cookies: list[str]) -> None:
     pytest.param(PLAIN_NAME + "=" + "x" * 10**6, id="1 MB of value"),
     pytest.param(PLAIN_NAME + ";" * 10**6, id="1 MB of separators"),
 ])  # fmt: skip
-def test_a_hostile_header_costs_little(cookie: str) -> None:
+def test_s_cookie_3_a_hostile_header_costs_little(cookie: str) -> None:
     headers = a_request(cookie)
 
     def work() -> None:

@@ -75,7 +75,9 @@ def passes(
     (None,               "",      False),
     (None,               None,    True),
 ])  # fmt: skip
-def test_what_a_browser_says_decides(site: str | None, origin: str | None, expected: bool) -> None:
+def test_s_csrf_3_what_a_browser_says_decides(
+    site: str | None, origin: str | None, expected: bool
+) -> None:
     assert passes(POLICY, a_request(site, origin)) is expected
 
 
@@ -91,7 +93,7 @@ def test_a12_a_listed_null_is_refused_all_the_same() -> None:
     pytest.param([(b"origin", OWN.encode())] * 2, id="Origin"),
     pytest.param([(b"origin", LISTED.encode()), (b"origin", FOREIGN.encode())], id="two Origins"),
 ])  # fmt: skip
-def test_what_comes_twice_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
+def test_s_csrf_3_what_comes_twice_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
     assert not passes(POLICY, headers)
 
 
@@ -133,7 +135,7 @@ def test_only_what_changes_nothing_passes_unchecked(method: str, expected: bool)
     pytest.param("https://app.example\xff", id="not ASCII"),
     pytest.param("app.example", id="no scheme"),
 ])  # fmt: skip
-def test_an_origin_is_compared_whole(origin: str) -> None:
+def test_s_csrf_5_an_origin_is_compared_whole(origin: str) -> None:
     assert not passes(POLICY, a_request(None, origin))
     assert not passes(CsrfPolicy(FOREIGN, frozenset({OWN}), False), a_request(None, origin))  # noqa: FBT003
 

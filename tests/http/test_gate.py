@@ -93,7 +93,9 @@ async def test_s_cookie_4_the_prefixed_and_the_plain_name_are_never_both_read(
     assert answer.json()["session_id"] == login.json()["session_id"]
 
 
-async def test_an_access_token_is_no_refresh_token_and_the_other_way_round(server: Server) -> None:
+async def test_a19_an_access_token_is_no_refresh_token_nor_the_other_way_round(
+    server: Server,
+) -> None:
     client = await server.signed_in()
     access_token = client.headers["authorization"][7:]
     token = client.cookies["refresh_token"]
@@ -133,7 +135,7 @@ async def test_s_rt_10_a_token_is_in_the_body_only_for_who_shows_no_sign_of_a_br
     assert bool(set_cookies(answer)) is not is_native
 
 
-async def test_a_family_keeps_the_transport_of_its_login(server: Server) -> None:
+async def test_s_rt_10_a_family_keeps_the_transport_of_its_login(server: Server) -> None:
     native = server.somebody()
     login = await log_in(native, headers={"x-token-transport": "body"})
     by_body = login.json()["refresh_token"]
@@ -294,7 +296,9 @@ async def test_a_length_that_is_no_number_is_no_fault(server: Server, length: st
     ("PUT", "/auth/me"), ("PATCH", "/auth/sessions"), ("POST", "/auth/sessions"),
     ("DELETE", "/auth/token"), ("OPTIONS", "/auth/me"),
 ])  # fmt: skip
-async def test_a_route_knows_its_methods_only(server: Server, method: str, path: str) -> None:
+async def test_s_csrf_6_a_route_knows_its_methods_only(
+    server: Server, method: str, path: str
+) -> None:
     answer = await server.somebody().request(method, path)
 
     assert refusal(answer) == (405, "method_not_allowed")

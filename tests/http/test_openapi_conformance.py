@@ -18,6 +18,7 @@ from tests.support.live_server import EMAIL, PASSWORD, LiveServer, running
 from tests.support.servers import settings_of
 
 EXAMPLES = 12  # of each operation, beside those that visit the bounds of its schema
+EXAMPLES_WITHOUT_LOGIN = 2  # nearly all of them are refused before they are read
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +41,37 @@ def bearer(server: LiveServer) -> dict[str, str]:
 schema = schemathesis.openapi.from_dict(build_app(settings_of("sqlite:///unused.db")).openapi())
 
 
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.unsupported_method,
+]
+
+
+def examples(count: int) -> settings:
+    """Take so many of each operation, the same in every run."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@examples(EXAMPLES)
 def test_every_answer_is_as_the_schema_says(
     case: Case[Any], server: LiveServer, bearer: dict[str, str]
 ) -> None:
-    case.call_and_validate(
-        base_url=server.url,
-        headers=bearer,
-        checks=[
-            checks.not_a_server_error,
-            checks.status_code_conformance,
-            checks.content_type_conformance,
-            checks.response_schema_conformance,
-            checks.unsupported_method,
-        ],
-    )
+    case.call_and_validate(base_url=server.url, headers=bearer, checks=CHECKS)
+
+
+@schema.parametrize()
+@examples(EXAMPLES_WITHOUT_LOGIN)
+def test_every_answer_without_a_login_is_as_the_schema_says(
+    case: Case[Any], server: LiveServer
+) -> None:
+    case.call_and_validate(base_url=server.url, checks=CHECKS)

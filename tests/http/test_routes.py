@@ -83,7 +83,7 @@ async def test_the_whole_life_of_a_session(both: Server) -> None:
     assert refused.json()["reason"] == "logout"
 
 
-async def test_the_cookies_of_a_login_carry_each_attribute_once(server: Server) -> None:
+async def test_s_cookie_1_the_cookies_of_a_login_carry_each_attribute_once(server: Server) -> None:
     plain, secure = server.somebody(), server.somebody("https://app.example")
 
     on_http, on_https = await log_in(plain), await log_in(secure)
@@ -128,7 +128,7 @@ async def test_s_cookie_2_max_age_is_what_is_left_of_the_nearer_limit(server: Se
     assert f"Max-Age={left}" in set_cookies(answer)["refresh_token"]
 
 
-async def test_a_logout_clears_both_cookies_as_they_were_set(server: Server) -> None:
+async def test_s_cookie_5_a_logout_clears_both_cookies_as_they_were_set(server: Server) -> None:
     client = server.somebody("https://app.example")
     await log_in(client)
 
@@ -526,7 +526,7 @@ BEARER_ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), BEARER_ROUTES)
-async def test_every_bearer_route_challenges(server: Server, method: str, path: str) -> None:
+async def test_s_jwt_8_each_bearer_route_challenges(server: Server, method: str, path: str) -> None:
     client = server.somebody()
     fields = {"password": "x", "current_password": "x", "new_password": "x"}
     body = fields if method == "POST" else None

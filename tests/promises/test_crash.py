@@ -28,7 +28,7 @@ SETTINGS = {"SESSIONS_PER_USER": "1000", "REFRESH_GRACE_SECONDS": "120"}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_no_session_is_lost_when_the_server_is_killed_under_load(
+async def test_a42_no_session_is_lost_when_the_server_is_killed_under_load(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if kind == "sqlite":

@@ -151,7 +151,7 @@ NEEDS_IT = [
 ]  # fmt: skip
 
 
-async def test_without_its_database_every_route_says_so_and_no_session_is_lost(
+async def test_s_rt_11_without_its_database_every_route_says_so_and_nothing_is_lost(
     outage: Outage,
 ) -> None:
     async with a_server(outage.url) as server:

@@ -39,7 +39,7 @@ async def test_a01_owner_and_thief_at_once_get_one_successor_and_the_old_one_fin
     tab = await a_tab(house)
     stolen = tab.refresh_token
     thief = Thief(tab)
-    calls = [tab.send(stolen), thief.send(stolen, service=neighbour)] * 10
+    calls = [tab.send(stolen), thief.send(stolen, service=neighbour)] * 25
 
     answers = await asyncio.gather(*calls)
 
@@ -193,18 +193,21 @@ async def test_a39_replays_at_once_are_one_alarm(house: House, clock: Clock) -> 
 
 
 @pytest.mark.parametrize("first", ["refresh", "revocation"])
+@pytest.mark.parametrize(
+    "late_by", [pytest.param(GRACE, id="repeat"), pytest.param(GRACE + TICK, id="recover")]
+)
 async def test_a07_one_comes_between_the_others_read_and_its_write(
-    house: House, clock: Clock, first: str
+    house: House, clock: Clock, first: str, late_by: timedelta
 ) -> None:
     """The first holds the row, and has read it, when the second begins.
 
     The refresh is one after a lost answer: it must be judged, so its read and its write are two.
     """
     neighbour = house.another_process()
-    for _ in range(5):
+    for _ in range(3):
         tab = await a_tab(house)
         await tab.refresh_but_lose_the_answer()
-        clock.advance(GRACE + TICK)
+        clock.advance(late_by)
         refresh = partial(what_becomes_of, tab.refresh())
         revoke = partial(neighbour.revoke_session, house.user_id, tab.family_id, AT_HOME)
 
@@ -347,7 +350,7 @@ async def test_a20_a_clock_that_jumps_costs_an_access_token_and_no_session(
     slow = Thief(phone)
     await phone.refresh()
 
-    clock.advance(by)
+    clock.jump(by)
 
     checked = house.service.check_access_token(tab.access_token)
     assert await what_becomes_of(checked) == "token_invalid"
@@ -358,9 +361,40 @@ async def test_a20_a_clock_that_jumps_costs_an_access_token_and_no_session(
         )
         clock.advance(GRACE)
     assert await what_becomes_of(slow.refresh()) == "answered", "a retry is no theft either"
-    clock.advance(-by)
+    clock.jump(-by)
     assert await what_becomes_of(tab.refresh()) == "answered"
     assert EventName.REFRESH_TOKEN_REUSED not in await house.events()
+
+
+A_MINUTE = timedelta(seconds=61)
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param([(AN_HOUR, A_MINUTE), (-AN_HOUR, A_MINUTE)], id="ahead, and right again"),
+        pytest.param([(-AN_HOUR, timedelta(minutes=32)), (-TICK, AN_HOUR / 2)], id="behind"),
+    ],
+)
+async def test_a20_what_has_ended_stays_so_whatever_the_clock_does(
+    house: House, clock: Clock, story: list[tuple[timedelta, timedelta]]
+) -> None:
+    """An access token lives on where the clock is set back, and so must its ending."""
+    tab, neighbour = await a_tab(house), house.another_process()
+    await house.service.revoke_session(house.user_id, tab.family_id, AT_HOME)
+    said = []
+
+    for jump, wait in [(timedelta(0), A_MINUTE), *story]:
+        clock.jump(jump)
+        for process in (house.service, neighbour):
+            await process.revocations.poll()
+        clock.advance(wait)
+        for process in (house.service, neighbour):
+            await process.revocations.poll()
+            said.append(await what_becomes_of(process.check_access_token(tab.access_token)))
+
+    assert said[-2:] == ["session_revoked (revoked)"] * 2
+    assert "answered" not in said
 
 
 @pytest.mark.parametrize("fast_by", [AN_HOUR, -AN_HOUR])

@@ -39,7 +39,7 @@ async def headers_of(
         return (await client.get(url)).headers
 
 
-async def test_a_page_may_load_its_own_and_nothing_else() -> None:
+async def test_s_hdr_1_a_page_may_load_its_own_and_nothing_else() -> None:
     headers = await headers_of("http://app.test/")
 
     assert headers["content-security-policy"] == (
@@ -50,14 +50,14 @@ async def test_a_page_may_load_its_own_and_nothing_else() -> None:
     assert headers["cross-origin-opener-policy"] == "same-origin"
 
 
-async def test_an_inline_script_is_allowed_by_its_hash() -> None:
+async def test_s_hdr_1_an_inline_script_is_allowed_by_its_hash() -> None:
     headers = await headers_of("http://app.test/", script_hashes=("sha256-abc=",))
 
     assert "script-src 'self' 'sha256-abc=';" in headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["/api", "/unknown"])
-async def test_an_api_answer_may_load_nothing(path: str) -> None:
+async def test_s_hdr_1_an_api_answer_may_load_nothing(path: str) -> None:
     headers = await headers_of(f"http://app.test{path}")
 
     assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
@@ -65,7 +65,7 @@ async def test_an_api_answer_may_load_nothing(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/docs", "/unknown"])
-async def test_every_answer_carries_these(path: str) -> None:
+async def test_s_hdr_2_every_answer_carries_these(path: str) -> None:
     headers = await headers_of(f"http://app.test{path}")
 
     assert headers["x-content-type-options"] == "nosniff"

@@ -68,7 +68,9 @@ async def test_a_copy_that_is_not_spent_yet_moves_the_session_on_from_elsewhere(
     assert lineage[-1]["ip"] == THIEF_ADDRESS
 
 
-async def test_no_answer_holds_a_token_or_touches_a_cookie(owner: httpx.AsyncClient) -> None:
+async def test_s_hdr_7_no_answer_holds_a_token_or_touches_a_cookie(
+    owner: httpx.AsyncClient,
+) -> None:
     token = owner.cookies[PLAIN_REFRESH_TOKEN]
     copied = await owner.post("/lab/api/copies")
     lost = await owner.post("/lab/api/lost")
@@ -93,7 +95,7 @@ async def test_a_lost_answer_is_repeated(owner: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS[:3])
-async def test_a_page_of_another_site_gets_nothing_out_of_it(
+async def test_s_hdr_7_a_page_of_another_site_gets_nothing_out_of_it(
     owner: httpx.AsyncClient, path: str
 ) -> None:
     before = owner.cookies[PLAIN_REFRESH_TOKEN]

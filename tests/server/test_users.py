@@ -154,7 +154,7 @@ MEANWHILE = [
 
 
 @pytest.mark.parametrize(("meanwhile", "allowed"), MEANWHILE)
-def test_no_login_in_flight_slips_through(
+def test_s_ses_3_no_login_in_flight_slips_through(
     connection: Connection, meanwhile: Meanwhile, allowed: bool
 ) -> None:
     as_read = users.create(connection, ADA, "old", NOW)
@@ -164,7 +164,7 @@ def test_no_login_in_flight_slips_through(
     assert users.lock_unchanged(connection, as_read) is allowed
 
 
-def test_who_was_found_unchanged_stays_so_until_the_login_is_committed(engine: Engine) -> None:
+def test_s_ses_3_who_was_found_unchanged_stays_so_until_the_commit(engine: Engine) -> None:
     with engine.begin() as connection:
         ada = users.create(connection, ADA, "hash", NOW)
     order: list[str] = []

@@ -152,7 +152,7 @@ async def test_past_the_last_place_the_answer_is_503_and_the_token_still_good(
         assert await what_becomes_of(tab.refresh()) == "answered"
 
 
-async def test_a_family_holds_one_place_and_so_many_may_wait_on_it(
+async def test_s_rt_9_a_family_holds_one_place_and_so_many_may_wait_on_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batching, "MAX_PLACES", 2)
@@ -273,7 +273,7 @@ async def test_who_meets_a_locked_table_waits_for_it_together(
         engine.dispose()
 
 
-async def test_whoever_comes_while_a_row_is_waited_for_joins_its_familys_one_place(
+async def test_s_rt_9_whoever_comes_while_a_row_is_waited_for_joins_its_one_place(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batching, "MAX_PLACES", 1)

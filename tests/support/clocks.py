@@ -1,6 +1,6 @@
 """A clock that tests move, counted from T0 as everything here is."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from batonpass.testing import MovableClock
 from tests.support.families import T0
@@ -12,3 +12,8 @@ class Clock(MovableClock):
     def __init__(self, now: datetime = T0) -> None:
         """Stand at `now`."""
         super().__init__(now)
+
+    def jump(self, by: timedelta) -> datetime:
+        """Be set wrong, or right again: no time passes, and `monotonic` knows nothing of it."""
+        self._began += by
+        return self.advance(by)

@@ -21,6 +21,7 @@ import httpx
 import uvicorn
 from anyio.to_thread import run_sync
 from sqlalchemy import create_engine, make_url, select
+from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -46,6 +47,9 @@ class Exchange(NamedTuple):
     method: str
     path: str
     status: int
+    asked: Headers
+    answered: Headers
+    body: bytes  # the answer's
 
 
 class Held:
@@ -139,7 +143,16 @@ class Wire:
         await self.app(scope, receive, keep)
         if _is_stream(answer[0]):
             return
-        self.exchanges.append(Exchange(scope["method"], path, answer[0]["status"]))
+        self.exchanges.append(
+            Exchange(
+                scope["method"],
+                path,
+                answer[0]["status"],
+                Headers(scope=scope),
+                Headers(raw=answer[0]["headers"]),
+                b"".join(message.get("body", b"") for message in answer),
+            )
+        )
         if held := self._held.get(path):
             held.reached.set()
             await run_sync(held.released.wait)
@@ -219,6 +232,11 @@ class LiveServer:
         async with self._outside() as client:
             return await client.post(path, **request)  # type: ignore[arg-type]  # httpx's own
 
+    async def get(self, path: str) -> httpx.Response:
+        """Read a page from outside of any browser."""
+        async with self._outside() as client:
+            return await client.get(path)
+
     async def delete(self, path: str, bearer: str) -> None:
         """End a session, or several, from another device."""
         headers = {"Authorization": f"Bearer {bearer}"}
@@ -276,13 +294,18 @@ def running(
 
 
 @contextmanager
-def listening(app: ASGIApp, *, certificate: Path | None = None) -> Iterator[str]:
+def listening(
+    app: ASGIApp,
+    *,
+    certificate: Path | None = None,
+    http: type[asyncio.Protocol] = _Connection,
+) -> Iterator[str]:
     """Answer for `app` on a port of its own, in a thread of its own; give its origin."""
     with socket.create_server((HOST, 0)) as port:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=_Connection,
+                http=http,
                 ws="websockets-sansio",
                 lifespan="on",
                 log_config=None,

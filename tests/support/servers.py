@@ -64,18 +64,23 @@ class Server:
 
     def rows(self) -> Rows:
         """Read the whole database but for what tells of refusals: to see that nothing changed."""
-        url = make_url(self.settings.database_url)
-        driver = "postgresql+psycopg" if url.get_backend_name() == "postgresql" else "sqlite"
-        engine = create_engine(url.set(drivername=driver))
-        try:
-            with engine.connect() as connection:
-                return {
-                    table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
-                    for table in _tables(connection)
-                    if table.name not in _TOLD_ANYWAY
-                }
-        finally:
-            engine.dispose()
+        return rows_of(self.settings.database_url)
+
+
+def rows_of(database_url: str) -> Rows:
+    """Read a whole database but for what tells of refusals."""
+    url = make_url(database_url)
+    driver = "postgresql+psycopg" if url.get_backend_name() == "postgresql" else "sqlite"
+    engine = create_engine(url.set(drivername=driver))
+    try:
+        with engine.connect() as connection:
+            return {
+                table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+                for table in _tables(connection)
+                if table.name not in _TOLD_ANYWAY
+            }
+    finally:
+        engine.dispose()
 
 
 def _migrate(database_url: str) -> None:

@@ -15,7 +15,7 @@ from batonpass.cli.context import run_on
 from batonpass.errors import ConfigurationError
 from batonpass.server import migrations
 from batonpass.server.app import build_app
-from batonpass.server.connections import Connection
+from batonpass.server.connections import Connection, allow_many_files
 from batonpass.server.diagnosis import find_unsafe_database, several_workers_on_sqlite
 from batonpass.server.metrics import counted_together
 from batonpass.server.passwords import WORKERS_VARIABLE
@@ -59,6 +59,7 @@ def run_server(factory: str, *, host: str, port: int, workers: int) -> None:
 
     `serve` runs ours so; the benchmarks run what it is compared with.
     """
+    allow_many_files()
     uvicorn.run(
         factory,
         factory=True,

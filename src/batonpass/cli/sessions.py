@@ -80,6 +80,8 @@ def revoke(
     ] = None,
 ) -> None:
     """End one session, all of a user, or everybody's; within 2 s on every process."""
+    # S-SES-7. Everybody's: one row says since when sessions count, however many there are; a user's
+    # are found by an index.
     everybody = everybody or before is not None
     if sum((session_id is not None, user is not None, everybody)) != 1:
         message = "Say which: a session's id, --user E-MAIL, --all, or --before TIME."

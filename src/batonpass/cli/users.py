@@ -63,14 +63,15 @@ def disable(email: Email) -> None:
     """Refuse a user's logins and end all their sessions."""
 
     async def deed(auth: Batonpass[User]) -> int:
-        def work(connection: Connection) -> User:
-            user = _find(connection, parse(email))
+        user = await auth.database.read(lambda connection: _find(connection, parse(email)))
+
+        def work(connection: Connection) -> None:
             users.disable(connection, user.id)
             _note(auth, connection, EventName.USER_DISABLED, user)
-            return user
 
-        user = await auth.database.write(work)
-        return await auth.service.end_sessions(user.id, VISIT, reason=Ending.USER_DISABLED)
+        return await auth.service.end_sessions(
+            user.id, VISIT, reason=Ending.USER_DISABLED, deed=work
+        )
 
     print(f"Disabled {email}; sessions ended: {run(deed)}.")
 
@@ -97,10 +98,13 @@ def delete(email: Email) -> None:
 
     async def deed(auth: Batonpass[User]) -> None:
         user = await auth.database.read(lambda connection: _find(connection, parse(email)))
-        # First nobody can log in any more, then every process hears of the endings, then the row
+
+        # First nobody can log in any more and every process hears of the endings, then the row
         # goes, and with it the families.
-        await auth.database.write(lambda connection: users.disable(connection, user.id))
-        await auth.service.end_sessions(user.id, VISIT, reason=Ending.USER_DISABLED)
+        def keep_out(connection: Connection) -> None:
+            users.disable(connection, user.id)
+
+        await auth.service.end_sessions(user.id, VISIT, reason=Ending.USER_DISABLED, deed=keep_out)
 
         def work(connection: Connection) -> None:
             users.remove(connection, user.id)
@@ -119,14 +123,13 @@ def set_password(email: Email) -> None:
     password_hash = _hash(accept_new(_ask_password(), address))
 
     async def deed(auth: Batonpass[User]) -> int:
-        def work(connection: Connection) -> User:
-            user = _find(connection, address)
+        user = await auth.database.read(lambda connection: _find(connection, address))
+
+        def work(connection: Connection) -> None:
             users.set_password_hash(connection, user.id, password_hash)
             _note(auth, connection, EventName.PASSWORD_CHANGED, user)
-            return user
 
-        user = await auth.database.write(work)
-        return await auth.service.end_sessions(user.id, VISIT, reason=Ending.PASSWORD)
+        return await auth.service.end_sessions(user.id, VISIT, reason=Ending.PASSWORD, deed=work)
 
     print(f"Changed the password of {email}; sessions ended: {run(deed)}.")
 

@@ -11,7 +11,7 @@ from batonpass.http.edge import told
 from batonpass.refresh_tokens import Transport
 from batonpass.token_answers import TokenAnswer
 
-NO_STORE = (b"cache-control", b"no-store")
+NO_STORE = (b"cache-control", b"no-store")  # on every answer of ours, errors too (S-SES-10)
 _TOKEN_HEADERS = ((b"content-type", b"application/json"), NO_STORE)
 _NO_CONTENT = 204
 
@@ -50,6 +50,8 @@ def token_answer(cookies: CookiePolicy, answer: TokenAnswer) -> Response:
         return _Written(
             f'{content},"refresh_token":"{answer.refresh_token}"}}'.encode(), [*_TOKEN_HEADERS]
         )
+    # S-COOKIE-6: the refresh token goes into the cookie alone, and lasts there as long as it does
+    # here (S-COOKIE-2).
     max_age = answer.max_age if session.persistent else None
     issued = cookies.issue(answer.refresh_token, session.family_id, session.generation, max_age)
     return _Written(f"{content}}}".encode(), [*_TOKEN_HEADERS, *issued])
@@ -83,7 +85,7 @@ async def answer_refusal(request: HTTPConnection, error: Exception) -> Response:
 
 
 def _challenge(error: BearerError) -> str:
-    # RFC 6750 §3.1: no error code where no token came
+    # RFC 6750 §3.1: no error code where no token came (S-JWT-8)
     if isinstance(error, AccessTokenMissingError):
         return "Bearer"
     return f'Bearer error="invalid_token", error_description="{error.detail}"'

@@ -1,8 +1,8 @@
 """Our two cookies: their names, how they are read, written, cleared and hidden, all in one place.
 
-The refresh cookie is for the browser and us alone. Beside it stands one that scripts may read: it
-says which session and generation the browser holds, so that a tab sees what another tab did. It is
-worth nothing to a thief, and the server never reads it.
+The refresh cookie is for the browser and us alone (S-COOKIE-1). Beside it stands one that scripts
+may read: it says which session and generation the browser holds, so that a tab sees what another
+tab did. It is worth nothing to a thief, and the server never reads it (S-COOKIE-7).
 
 Source: RFC 6265 §4.1 and 5.4, draft-ietf-httpbis-rfc6265bis (prefixes); docs/security.md, S-COOKIE.
 """
@@ -79,7 +79,8 @@ class CookiePolicy:
 
         Raises:
             RefreshTokenInvalidError: There are two different ones, and nobody can say which is the
-                user's; or it has another length than ours, which is seen before it is decoded.
+                user's (S-COOKIE-4); or it has another length than ours, which is seen before it is
+                decoded (S-COOKIE-3).
         """
         wanted = self.refresh_token_name.encode()
         values: set[bytes] = set()

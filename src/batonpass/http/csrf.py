@@ -6,6 +6,7 @@ What says nothing is no browser, and then no cookie of a user's browser is in pl
 Source: W3C Fetch Metadata §2.3 (Sec-Fetch-Site), RFC 6454 §7 (Origin); docs/security.md, S-CSRF.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,13 @@ from batonpass.errors import ConfigurationError, CsrfError
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})  # they change nothing (S-CSRF-6)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_MAX_PORT = 65_535
+# As a browser writes it: lower case, a host beyond ASCII in its xn-- form.
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:(?P<port>\d{1,5}))?",
+    re.ASCII,
+)
+_USER_INFO = re.compile(r"//[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +70,22 @@ class CsrfPolicy:
         if method in _HARMLESS:
             return
         site, origin = _the_one(sites), _the_one(origins)
-        if site is None and origin is None:
+        if site is None and origin is None:  # no browser (S-CSRF-4)
             if has_cookie and self.cookies_cross_site:
                 raise CsrfError
             return
         if origin in self.allowed_origins:  # "null" never is: it has no scheme
             return
-        if site is None:
+        if site is None:  # compared whole: scheme, host and port (S-CSRF-5)
             own = self.own_origin or serialised(request_origin)
             if origin != own:
                 raise CsrfError
-        elif site != "same-origin" or origin == "null":
+        elif site != "same-origin" or origin == "null":  # whatever else it says (S-CSRF-3)
             raise CsrfError
 
 
 def exact_origins(origins: Iterable[str]) -> frozenset[str]:
-    """Take origins as browsers write them: any other would never be met (S-CORS-1).
+    """Take a list of origins, each as `check_origin` wants it.
 
     Raises:
         ConfigurationError: One is none, or is written otherwise.
@@ -86,15 +94,24 @@ def exact_origins(origins: Iterable[str]) -> frozenset[str]:
     for origin in found:
         if isinstance(origins, str) or not _is_exact(origin):
             message = (
-                f"cors_origins: {origin!r} is no list of exact origins: write for instance "
-                "['https://app.example.com']."
+                f"cors_origins: {_quotable(origin)!r} is no list of exact origins: write for "
+                "instance ['https://app.example.com']."
             )
             raise ConfigurationError(message)
     return found
 
 
 def _is_exact(origin: str) -> bool:
-    return origin.startswith(("http://", "https://")) and serialised(origin) == origin
+    try:
+        check_origin(origin)
+    except ValueError:
+        return False
+    return True
+
+
+def _quotable(origin: str) -> str:
+    """Leave out what may be a password (S-OPS-1)."""
+    return _USER_INFO.sub("//", origin)
 
 
 def serialised(origin: str) -> str:
@@ -105,6 +122,27 @@ def serialised(origin: str) -> str:
     scheme, _, rest = origin.lower().partition("://")
     host = rest.partition("/")[0]
     return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
+
+
+def check_origin(text: str) -> str:
+    """Return an origin as a browser writes it: any other text would never be met (S-CORS-1).
+
+    Raises:
+        ValueError: It is none: `*`, `null`, a path, a pattern, a default port.
+
+    Source: RFC 6454 §6.2.
+    """
+    found = _ORIGIN.fullmatch(text)
+    port = int(found["port"]) if found and found["port"] else None
+    if found is None or (port is not None and not 0 < port <= _MAX_PORT):
+        message = (
+            f"{_quotable(text)!r} is no exact origin: write for instance https://app.example.com"
+        )
+        raise ValueError(message)
+    if f":{port}" == _DEFAULT_PORTS[found["scheme"]]:
+        message = f"{text!r} is not what a browser sends: leave out :{port}"
+        raise ValueError(message)
+    return text
 
 
 def _the_one(values: Sequence[bytes]) -> str | None:

@@ -35,7 +35,7 @@ UserDependency = Callable[..., Awaitable[UserT]]
 CheckAccessToken = Callable[[str], Awaitable[Claims]]
 
 BEARER_SCHEME = "OAuth2PasswordBearer"
-FRESH_FOR = timedelta(minutes=5)  # ASVS 5.0 V7.5.1
+FRESH_FOR = timedelta(minutes=5)  # S-SES-6; ASVS 5.0 V7.5.1
 
 
 class _OneBearer(OAuth2PasswordBearer):
@@ -97,7 +97,11 @@ class VerifiedClaims(SecurityBase):
 
 
 def bearer_token(scope: Scope) -> str | None:
-    """Return the token of the Authorization header; None where there is none, "" for two."""
+    """Return the token of the Authorization header; None where there is none, "" for two.
+
+    No other place counts: no query, which stands in logs and in a Referer, no cookie, no body
+    (S-CSRF-7, S-JWT-8).
+    """
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     if not found:
         return None

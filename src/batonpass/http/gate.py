@@ -169,6 +169,9 @@ async def refresh(edge: Edge, scope: Scope, head: Head, body: bytes, origin: str
 async def _admit(edge: Edge, scope: Scope, head: Head, receive: Receive, origin: str) -> bytes:
     """Hold a request to what is true of all of ours, and return its body.
 
+    Where it comes from is asked first: of what another site sent, neither token nor form is read
+    (S-CSRF-1), be it a refresh, a login, a registration or a logout (S-CSRF-2).
+
     Raises:
         BatonpassError: It is refused; nothing of it counts.
         ClientGoneError: It never became whole.

@@ -66,7 +66,7 @@ class AuthRoute(APIRoute):
 
 
 class GatedRoute(AuthRoute):
-    """A route that the gate stands in front of, or it answers nobody."""
+    """A route that the gate stands in front of, or it answers nobody (S-CSRF-8)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the handler."""

@@ -55,7 +55,7 @@ _FEATURES: Final = (
 _COMMON: Final = {
     b"x-content-type-options": b"nosniff",
     b"cross-origin-resource-policy": b"same-origin",
-    # Not no-referrer: it would turn the Origin of our own forms' posts into null.
+    # Not no-referrer: it would turn the Origin of our own forms' posts into null (S-HDR-3).
     b"referrer-policy": b"same-origin",
     b"permissions-policy": ", ".join(f"{feature}=()" for feature in _FEATURES).encode(),
 }
@@ -88,7 +88,7 @@ def page_policy(script_hashes: Sequence[str] = ()) -> str:
 
 
 class HeaderRules:
-    """Which of these headers an answer lacks."""
+    """Which of these headers an answer lacks: every one gets them, refusals too (S-HDR-2)."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ def _is_https(origin: str, *, always: bool) -> bool:
         host = parsed.hostname or ""
     except ValueError:  # a Host header that is none
         return False
-    # Never for this machine's own name: every other project on it would be held to https.
+    # Never for this machine's own name: every other project on it would be held to https (S-HDR-4).
     if host in _LOCAL_HOSTS or host.endswith(".localhost"):
         return False
     return always or parsed.scheme == "https"

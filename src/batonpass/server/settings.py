@@ -9,7 +9,6 @@ Source: docs/reference/settings.md.
 import difflib
 import logging
 import os
-import re
 import stat
 import sys
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ from sqlalchemy.exc import ArgumentError
 
 from batonpass.access_tokens import MAX_LIFETIME
 from batonpass.errors import ConfigurationError
+from batonpass.http.csrf import check_origin
 from batonpass.policy import (
     ACCESS_TOKEN_EXPIRE_MINUTES,
     REFRESH_GRACE_SECONDS,
@@ -63,13 +63,6 @@ _OWNER_ONLY = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 Network = IPv4Network | IPv6Network
-# As a browser writes it: lower case, a host beyond ASCII in its xn-- form.
-_ORIGIN = re.compile(
-    r"(?P<scheme>https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:(?P<port>\d{1,5}))?"
-)
-_USER_INFO = re.compile(r"//[^/]*@")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAX_PORT = 65_535
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"afs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
     | {"fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
@@ -328,26 +321,6 @@ def _nearest(name: str) -> str | None:
     known = [one.removeprefix(PREFIX) for one in _names()]
     near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
     return PREFIX + near[0] if near else None
-
-
-def check_origin(text: str) -> str:
-    """Return an origin as a browser writes it.
-
-    Raises:
-        ValueError: It is none: `*`, `null`, a path, a pattern, a default port.
-
-    Source: RFC 6454 §6.2.
-    """
-    found = _ORIGIN.fullmatch(text)
-    port = int(found["port"]) if found and found["port"] else None
-    if found is None or (port is not None and not 0 < port <= _MAX_PORT):
-        shown = _USER_INFO.sub("//", text)  # a password may stand there (S-OPS-1)
-        message = f"{shown!r} is no exact origin: write for instance https://app.example.com"
-        raise ValueError(message)
-    if port == _DEFAULT_PORTS[found["scheme"]]:
-        message = f"{text!r} is not what a browser sends: leave out :{port}"
-        raise ValueError(message)
-    return text
 
 
 def production_problems(settings: Settings) -> list[Problem]:

@@ -2,8 +2,8 @@
 
 One writer per process and event loop. Idle, it sends at once, without a timer; while a transaction
 is under way, what arrives becomes the next batch. A family holds one place in the queue, its
-requests wait on that place; queue and places are bounded, and past the bound the answer is 503: the
-token is still good.
+requests wait on that place (S-RT-9: a flood of one session's tokens holds up no other); queue and
+places are bounded, and past the bound the answer is 503: the token is still good.
 """
 
 import asyncio

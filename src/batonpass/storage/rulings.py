@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hmac import compare_digest
 from uuid import UUID
 
 from batonpass import family as rules
@@ -137,11 +138,11 @@ class Bench:
         ones (S-KEY-4).
         """
         spent = digest(token.secret)
-        if family.nonce is None or spent == family.token:
+        if family.nonce is None or compare_digest(spent, family.token):
             return Presented(token.generation, spent, None), b""
         for key in self.successor_keys:
             candidate = derive_successor(key, token, family.nonce)
-            if digest(candidate) == family.token:
+            if compare_digest(digest(candidate), family.token):
                 return Presented(token.generation, spent, family.token), candidate
         return Presented(token.generation, spent, None), b""
 

@@ -6,6 +6,9 @@ for all sessions of a batch at once, without a transaction's round trips. Whatev
 is locked, judged and written as ever; so this decides nothing, it only finds the plain case sooner.
 tests/storage/test_swaps.py holds both halves to `judge` and `rotate` by generated rows.
 
+The database compares hashes, and not in constant time. That tells nobody anything: what is hashed
+is a secret whose MAC has proved that we made it (S-RT-1).
+
 Only on drivers that are spoken to directly, asyncpg and sqlite3; docs/decisions/0010.
 """
 
