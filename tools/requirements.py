@@ -28,9 +28,11 @@ _SOURCES = (
     ("packages/*/src/**/*.ts*", "packages"),
     ("web/src/**/*.ts*", "."),
     ("tools/*.py", "."),
+    ("examples/*/*.py", "."),
 )
 _TESTS = (
     ("tests/**/test_*.py", "tests"),
+    ("examples/*/test_*.py", "."),
     ("packages/*/tests/**/*.test.ts*", "packages"),
     ("web/src/**/*.test.ts*", "."),
 )
@@ -61,7 +63,7 @@ def sources() -> dict[str, list[str]]:
     """Return the source files that name each id."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path, name in _files(_SOURCES):
-        if ".test." not in path.name:
+        if ".test." not in path.name and not path.name.startswith("test_"):
             for named in _NAMED.findall(path.read_text(encoding="utf-8")):
                 found[named].add(name)
     return {named: sorted(names) for named, names in found.items()}

@@ -168,7 +168,9 @@ async def test_who_comes_again_is_the_same_one_whatever_the_e_mail_is_called_by_
     assert (await house.me())["email"] == "lovelace@example.com"
 
 
-async def test_an_e_mail_that_the_provider_has_not_verified_links_to_nothing(house: House) -> None:
+async def test_s_enum_4_an_e_mail_that_the_provider_has_not_verified_links_to_nothing(
+    house: House,
+) -> None:
     victim = house.another_browser()
     await house.register(victim)
 
@@ -181,7 +183,7 @@ async def test_an_e_mail_that_the_provider_has_not_verified_links_to_nothing(hou
     await victim.aclose()
 
 
-async def test_what_somebody_left_in_an_account_that_is_not_his_is_void_when_its_owner_comes(
+async def test_s_enum_4_what_somebody_left_in_an_account_not_his_is_void_when_its_owner_comes(
     house: House, device: Authenticator
 ) -> None:
     trap = House(house.engine, house.app, house.clock, house.another_browser(), house.at_provider)
@@ -199,7 +201,9 @@ async def test_what_somebody_left_in_an_account_that_is_not_his_is_void_when_its
     await trap.browser.aclose()
 
 
-async def test_two_sides_that_have_verified_the_e_mail_are_one_account(house: House) -> None:
+async def test_s_enum_4_two_sides_that_have_verified_the_e_mail_are_one_account(
+    house: House,
+) -> None:
     await house.register(house.browser)
     async with AsyncSession(house.engine) as db:
         account = (await db.scalars(select(Account))).one()

@@ -51,8 +51,8 @@ class Sessions:
         Raises:
             NotFoundError: There is none, or it is another user's.
         """
-        stored = self._store.get(connection, family_id)
-        if stored is None or stored.user_id != user_id:  # alike to whoever asks (S-SES-4)
+        stored = self._store.get(connection, family_id, user_id=user_id)
+        if stored is None:  # alike to whoever asks, by the clock too (S-SES-4)
             raise NotFoundError
         not_before = self._store.not_before(connection)
         return Lineage(

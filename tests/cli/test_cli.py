@@ -149,6 +149,25 @@ def test_a_word_that_no_command_knows_is_one_line(shell: Shell, words: tuple[str
     assert err.count("\n") == 1
 
 
+def test_s_pw_6_there_is_no_account_before_somebody_makes_one(shell: Shell) -> None:
+    shell("migrate")
+
+    code, out, _ = shell("users", "list", "--json")
+
+    assert (code, json.loads(out)) == (0, [])
+
+
+@pytest.mark.parametrize("command", ["add", "set-password"])
+@pytest.mark.parametrize("how", [(PASSWORD,), ("--password", PASSWORD)])
+def test_s_pw_6_no_command_takes_a_password_as_an_argument(
+    shell: Shell, command: str, how: tuple[str, ...]
+) -> None:
+    """Every process of a machine can read the arguments of every other."""
+    code, out, _ = shell("users", command, EMAIL, *how, stdin=PASSWORD + "\n")
+
+    assert (code, out) == (2, "")
+
+
 def test_a_password_that_is_no_text_is_one_line(shell: Shell) -> None:
     shell("migrate")
 

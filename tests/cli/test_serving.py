@@ -4,6 +4,7 @@ One after the other all of S-OPS-1, then of S-OPS-2: what the settings say, what
 in the database. Nothing that is said shows a secret.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from batonpass.cli import serving
 from batonpass.server import migrations
+from batonpass.server.passwords import WORKERS_VARIABLE
 from tests.support import shell
 from tests.support.postgres import PostgresServer, fresh_database
 from tests.support.servers import SECRET_KEY
@@ -253,8 +255,10 @@ def test_a_worker_is_given_time_to_start(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(uvicorn, "run", lambda _app, **options: given.update(options))
 
+    monkeypatch.setenv(WORKERS_VARIABLE, "1")  # put back afterwards, whatever is in it by then
     serving.serve(port=0, workers=2)
 
     assert given["workers"] == 2
+    assert os.environ[WORKERS_VARIABLE] == "2", "by which each takes half of the cores (S-PW-5)"
     assert given["timeout_worker_healthcheck"] == serving.WORKER_SILENT_SECONDS
     assert serving.WORKER_SILENT_SECONDS >= 60

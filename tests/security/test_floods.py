@@ -127,7 +127,7 @@ async def test_a_flood_of_refused_confirmations_is_one_event_a_window(server: Se
     assert await events_named(server, EventName.LOGIN_FAILED) == 11, "ten failures and a refusal"
 
 
-async def test_what_a_process_remembers_to_have_told_has_an_end(
+async def test_s_thr_6_what_a_process_remembers_to_have_told_has_an_end(
     monkeypatch: pytest.MonkeyPatch, sqlite_url: str
 ) -> None:
     monkeypatch.setattr(throttle, "MAX_TOLD", 3)

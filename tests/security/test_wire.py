@@ -1,11 +1,13 @@
 """Bytes on the wire, at a real server: paths, methods, lengths and heads that are meant to deceive.
 
 Nothing goes between here: what httpx would put right is written by hand.
-A14, A32, S-CSRF-6, S-OPS-3.
+A14, A31, A32, S-CSRF-6, S-OPS-3.
 """
 
+import asyncio
 import http.client
 import json
+import os
 import socket
 from collections.abc import Iterator
 
@@ -26,7 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Give a server that all tests here share; each has a session of its own."""
     folder = tmp_path_factory.mktemp("wire")
     url = f"sqlite:///{folder / 'wire.db'}"
-    server = ServerProcess(url, folder, workers=1, SESSIONS_PER_USER="1000")
+    settings = {"SESSIONS_PER_USER": "1000", "RATE_LIMIT_LOGIN": "off"}
+    server = ServerProcess(url, folder, workers=1, **settings)
     try:
         anyio.run(server.start)
         form = {"email": EMAIL, "password": PASSWORD}
@@ -311,6 +314,53 @@ def test_a14_no_head_is_a_fault_of_ours(server: ServerProcess, line: str, header
     [(status, _)] = exchange(server, head.encode("latin-1"))
 
     assert 400 <= status < 500
+
+
+# --- five hundred at once ----------------------------------------------------------------------
+
+LOGINS = 500
+
+
+async def test_a31_five_hundred_logins_at_once_take_a_few_hashes_memory_and_starve_nobody(
+    server: ServerProcess, client: httpx.Client
+) -> None:
+    """The throttle is off: what holds is the queue in front of the hashes."""
+    assert server._process is not None
+    process = psutil.Process(server._process.pid)
+    cores = os.cpu_count() or 1
+    answers: list[tuple[int, bytes]] = []
+    refreshed_meanwhile = 0
+    peak = before = process.memory_info().rss
+
+    async with httpx.AsyncClient(base_url=server.url, cookies=client.cookies) as owner:
+        logins = [asyncio.create_task(wrong_login(server)) for _ in range(LOGINS)]
+        while not all(login.done() for login in logins):
+            answer = await owner.post("/auth/refresh")
+            assert answer.status_code == 200, answer.text
+            refreshed_meanwhile += not all(login.done() for login in logins)
+            peak = max(peak, process.memory_info().rss)
+        answers = await asyncio.gather(*logins)
+
+    assert peak - before < cores * 19 * MIB + 64 * MIB
+    assert {status for status, _ in answers} == {401, 429}
+    assert sum(status == 401 for status, _ in answers) >= cores
+    busy = [said.lower() for status, said in answers if status == 429]
+    assert all(b'"busy"' in said and b"\r\nretry-after: 1\r\n" in said for said in busy)
+    assert refreshed_meanwhile >= 10
+
+
+async def wrong_login(server: ServerProcess) -> tuple[int, bytes]:
+    """Log in by hand: a client for each would be dearer than what is measured."""
+    body = b"username=ada%40example.com&password=wrong+password"
+    head = (
+        f"POST /auth/token HTTP/1.1\r\nHost: app\r\nConnection: close\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(HOST, server.port)
+    writer.write(head.encode() + body)
+    said = await reader.read()
+    writer.close()
+    return int(said.split()[1]), said
 
 
 # --- from where --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from batonpass.server.passwords import PasswordHasher
 from batonpass.server.throttle import Limit, LoginLimits, Throttle
 from batonpass.server.users import User
 from tests.support.clocks import Clock
-from tests.support.servers import PASSWORD, settings_of
+from tests.support.servers import PASSWORD, light_hashes, settings_of
 from tests.support.thieves import what_becomes_of
 
 EMAIL = "Ada@Example.com"
@@ -75,7 +75,8 @@ async def house(database_url: str) -> AsyncIterator[House]:
     """Give the accounts on a database of their own, with one user: Ada."""
     migrations.upgrade(database_url)
     auth = build_auth(settings_of(database_url), Clock())
-    passwords = PasswordHasher()
+    with light_hashes():
+        passwords = PasswordHasher()
     accounts = _accounts(auth.service, passwords)
     house = House(accounts, auth.service, passwords)
     await accounts.register(EMAIL, PASSWORD, HOME, origin=ORIGIN)
@@ -86,9 +87,14 @@ async def house(database_url: str) -> AsyncIterator[House]:
     await dispose(auth.database.engine)
 
 
-def _accounts(service: AuthService, passwords: PasswordHasher, log_key: bytes = b"l") -> Accounts:
+def _accounts(
+    service: AuthService,
+    passwords: PasswordHasher,
+    log_key: bytes = b"l",
+    limits: LoginLimits = LIMITS,
+) -> Accounts:
     throttle = Throttle(
-        b"t" * 32, login=LIMITS, registration=None, confirmation=CONFIRMATIONS, mail=CONFIRMATIONS
+        b"t" * 32, login=limits, registration=None, confirmation=CONFIRMATIONS, mail=CONFIRMATIONS
     )
     return Accounts(service, passwords, throttle, registration="open", log_key=log_key * 32)
 
@@ -163,6 +169,36 @@ async def test_the_last_failure_says_that_it_was(house: House) -> None:
     ]
     assert {event.user_id for event in house.told} == {(await ada(house)).id}
     assert [event.details.get("bucket") for event in house.told[-2:]] == ["pair", "pair"]
+
+
+async def test_s_thr_2_failures_from_everywhere_leave_the_owners_home_open(
+    house: House, database_url: str
+) -> None:
+    """From four hundred addresses; strangers are refused, and the owner is told."""
+    failures = 500 if database_url.startswith("sqlite") else 120  # as it is, and for its SQL
+    accounts = _accounts(house.service, house.passwords, limits=LoginLimits())
+    user = await accounts.log_in(EMAIL, PASSWORD, HOME)
+    await house.service.create_refresh_token(
+        user.id, HOME, events=[await accounts.success_event(user, HOME)]
+    )
+    house.told.clear()
+
+    outcomes = [
+        await what_becomes_of(accounts.log_in(EMAIL, "wrong", _from(number % 400)))
+        for number in range(failures)
+    ]
+    stranger = await what_becomes_of(accounts.log_in(EMAIL, PASSWORD, _from(1000)))
+    owner = await accounts.log_in(EMAIL, PASSWORD, HOME)
+
+    assert owner.id == user.id
+    assert outcomes == ["invalid_credentials"] * 100 + ["rate_limited"] * (failures - 100)
+    assert stranger == "rate_limited", "the right password too"
+    [warned] = [event for event in house.told if event.name is EventName.LOGIN_FAILED_TOO_OFTEN]
+    assert (warned.user_id, warned.details["bucket"]) == (user.id, "strangers")
+
+
+def _from(number: int) -> Visit:
+    return Visit(origin=Origin(f"10.0.{number // 250}.{number % 250}", "curl"), request_id="x")
 
 
 async def test_s_pw_5_a_password_that_nobody_looked_at_is_no_failure(

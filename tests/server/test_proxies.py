@@ -35,7 +35,7 @@ UNBELIEVED = [
 @pytest.mark.parametrize("peer", UNBELIEVED)
 @pytest.mark.parametrize("hops", [1, 3, 100])
 @pytest.mark.parametrize("proxies", [NO_PROXIES, PROXIES])
-def test_nobody_else_is_believed(peer: str, hops: int, proxies: Proxies) -> None:
+def test_s_thr_4_nobody_else_is_believed(peer: str, hops: int, proxies: Proxies) -> None:
     scope = a_scope(
         peer,
         *forwarded(", ".join([SPOOFED] * hops)),
@@ -73,7 +73,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("peer", "lines", "address"), ADDRESSES)
-def test_the_client_is_the_rightmost_hop_that_is_no_proxy(
+def test_s_thr_4_the_client_is_the_rightmost_hop_that_is_no_proxy(
     peer: str, lines: list[str], address: str
 ) -> None:
     assert PROXIES.address_of(a_scope(peer, *forwarded(*lines))) == address

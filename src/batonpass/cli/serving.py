@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import socket
 import sys
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from batonpass.server.app import build_app
 from batonpass.server.connections import Connection, allow_many_files
 from batonpass.server.diagnosis import find_unsafe_database, several_workers_on_sqlite
 from batonpass.server.metrics import counted_together
+from batonpass.server.passwords import WORKERS_VARIABLE
 from batonpass.server.settings import Settings, load_settings, require_safe
 
 GRACEFUL_SECONDS = 10
@@ -42,6 +44,7 @@ def serve(
         print(f"Batonpass serves on http://{_shown(host)}:{port}", flush=True)
     else:
         print(f"Batonpass serves on http://{_shown(host)}:{port} ({workers} workers)", flush=True)
+    os.environ[WORKERS_VARIABLE] = str(workers)  # each hashes on its share of the cores (S-PW-5)
     with counted_together() if settings.metrics and workers > 1 else nullcontext():
         run_server(
             "batonpass.server.app:build_app_from_environment",

@@ -155,6 +155,7 @@ def _note(auth: Batonpass[User], connection: Connection, name: EventName, user: 
 
 
 def _ask_password() -> str:
+    """Ask, or read stdin: an argument would stand in the list of processes (S-PW-6)."""
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     try:

@@ -45,7 +45,7 @@ DESCRIPTION = """Secure sessions: short-lived access tokens, and refresh tokens 
 
 Authorize with an e-mail and its password; the refresh token stays in a cookie no script reads."""
 
-# security.md §3
+# docs/security.md, "Throttles and registration" (S-THR-5). Refreshes have none: a MAC comes first.
 REGISTRATIONS_IN_PRODUCTION = Limit(20, timedelta(hours=1))
 CONFIRMATIONS = Limit(10, timedelta(minutes=15))
 LETTERS = Limit(10, timedelta(hours=1))  # more would be a nuisance that strangers can make

@@ -26,6 +26,8 @@ _MAX_RAW = 8192  # what is longer is refused by the rules; this only bounds what
 class Registration(BaseModel):
     """A new account."""
 
+    # What else a request says is ignored, here as in every form (S-ENUM-6).
+
     email: str = Field(max_length=_MAX_RAW)
     password: str = Field(max_length=_MAX_RAW)
 

@@ -2,8 +2,9 @@
 
 A place is taken before the password is hashed and given back when it was right, so only failures
 stay counted, and forty requests at once count as forty. The buckets stand in the database, shared
-by all processes and kept over a restart; their keys are keyed hashes, so the table tells no name
-and no address. Nobody can lock an account's owner out of a place that its logins came from.
+by all processes and kept over a restart (S-THR-1); their keys are keyed hashes, so the table tells
+no name and no address. Nobody can lock an account's owner out of a place that its logins came from
+(S-THR-2).
 
 Functions of a connection in somebody else's transaction. Everybody takes the buckets in one
 order, so two transactions that meet wait for each other and never deadlock.
@@ -33,6 +34,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     select,
     update,
 )
@@ -48,9 +50,10 @@ KNOWN_FOR: Final = timedelta(days=90)  # after its last good login a block is a 
 SITE_BITS: Final = 48  # what one subscriber of IPv6 is usually given: 65,536 blocks
 SITE_FACTOR: Final = 4
 MAX_ROWS: Final = 262_144  # of about 100 bytes each, with their index
+TAKES_BETWEEN_PURGES: Final = 10_000  # of one process, and each makes four rows at most
 MAX_TOLD: Final = 4096  # full buckets that a process remembers to have told of
 
-# The same for every bucket: one that told its own end would tell which one is full.
+# The same for every bucket: one that told its own end would tell which one is full (S-THR-3).
 RETRY_AFTER_SECONDS: Final = 60
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -197,6 +200,7 @@ class Throttle:
         self._confirmation = confirmation
         self._mail = mail
         self._told: OrderedDict[bytes, datetime] = OrderedDict()  # full buckets, by row key
+        self._takes = 0
 
     def take_login(
         self,
@@ -263,6 +267,9 @@ class Throttle:
     def _take(
         self, connection: Connection, buckets: Sequence[_Counted], now: datetime
     ) -> Place | Refusal:
+        self._takes += 1
+        if self._takes % TAKES_BETWEEN_PURGES == 0:
+            purge(connection, now, max_rows=MAX_ROWS)
         taken: list[tuple[bytes, datetime]] = []
         filled: list[Bucket] = []
         for counted in buckets:
@@ -327,7 +334,8 @@ def knows_block(
     query = select(events.ip).where(
         events.user_id == (user_id or _NOBODY),
         events.id >= ids.lowest_id(now - KNOWN_FOR),  # an id carries its time
-        events.event.in_(LOGIN_SUCCESSES),
+        # Written out: bound values would not tell the database that the index of logins serves.
+        events.event.in_([literal(name.value, literal_execute=True) for name in LOGIN_SUCCESSES]),
     )
     where = block(address)
     if where is None:
@@ -344,7 +352,8 @@ def purge(connection: Connection, now: datetime, *, max_rows: int = MAX_ROWS) ->
     """Delete what no longer counts, and of what does the least, beyond `max_rows`.
 
     An attacker with a million names fills the table no further; what he pushes out are the buckets
-    with the fewest failures, so nobody who is near a limit comes free.
+    with the fewest failures, so nobody who is near a limit comes free. The server does this once an
+    hour, and after so many attempts that the table may have grown by a sixth (S-THR-6).
 
     Returns:
         How many rows went.

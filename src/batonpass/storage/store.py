@@ -307,11 +307,23 @@ class Store:
                 [{"row_id": key, "new_claims": claims[key]} for key in sorted(claims)],
             )
 
-    def get(self, connection: Connection, family_id: UUID) -> StoredFamily | None:
-        """Read one family without locking it."""
+    def get(
+        self, connection: Connection, family_id: UUID, *, user_id: object | None = None
+    ) -> StoredFamily | None:
+        """Read one family without locking it.
+
+        Args:
+            connection: In a transaction.
+            family_id: Its id.
+            user_id: Whose it has to be; None: anybody's. Another's is not even read: by no clock is
+                it told from one that there is not (S-SES-4).
+        """
         families = self.tables.refresh_tokens
         statement = select(families, self._user_is_active.label("user_is_active"))
-        row = connection.execute(statement.where(families.c.id == family_id)).first()
+        statement = statement.where(families.c.id == family_id)
+        if user_id is not None:
+            statement = statement.where(families.c.user_id == user_id)
+        row = connection.execute(statement).first()
         return None if row is None else _stored(row, user_is_active=row.user_is_active)
 
     def live_of(self, connection: Connection, user_id: object) -> list[StoredFamily]:

@@ -13,6 +13,24 @@ function field(error?: string): HTMLInputElement {
 const withCapsLock = (event: KeyboardEvent): KeyboardEvent =>
   Object.assign(event, { getModifierState: (name: string) => name === "CapsLock" });
 
+test("S-PW-6: hides what is typed, and lets a password manager fill it in", () => {
+  const input = field();
+
+  expect(input.type).toBe("password");
+  expect(input.autocomplete).toBe("current-password");
+  expect([input.maxLength, input.readOnly, input.pattern]).toEqual([-1, false, ""]);
+});
+
+test("S-PW-6: takes what is pasted, dropped or typed by a program", () => {
+  const input = field();
+
+  for (const event of ["paste", "drop", "copy", "beforeinput", "contextmenu"]) {
+    const happened = new Event(event, { bubbles: true, cancelable: true });
+    input.dispatchEvent(happened);
+    expect([event, happened.defaultPrevented]).toEqual([event, false]);
+  }
+});
+
 test("can be shown, and hidden again", () => {
   const input = field();
   expect(input.type).toBe("password");

@@ -6,7 +6,10 @@ export type PasswordFieldProps = Omit<TextFieldProps, "type" | "end" | "spellChe
   readonly autoComplete: "current-password" | "new-password";
 };
 
-/** A password: can be shown, and says when caps lock is on. */
+/**
+ * A password: can be shown, and says when caps lock is on. Nothing stands in the way of pasting or of
+ * a password manager (S-PW-6).
+ */
 export function PasswordField({ onBlur, ...props }: PasswordFieldProps): ReactElement {
   const [shown, setShown] = useState(false);
   const [capsLock, setCapsLock] = useState(false);

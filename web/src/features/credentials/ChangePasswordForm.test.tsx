@@ -17,6 +17,18 @@ async function send(answer: () => Promise<void>): Promise<void> {
   });
 }
 
+test("S-PW-6: a password manager knows whose password changes, and which is the new one", async () => {
+  await send(async () => {});
+
+  const form = current().form;
+  const fields = [...(form?.querySelectorAll<HTMLInputElement>("input") ?? [])];
+  expect(fields.map(({ type, autocomplete }) => [type, autocomplete])).toEqual([
+    ["email", "username"],
+    ["password", "current-password"],
+    ["password", "new-password"],
+  ]);
+});
+
 test("says that it is done, and empties itself", async () => {
   await send(async () => {});
 

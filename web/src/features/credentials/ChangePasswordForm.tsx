@@ -2,7 +2,7 @@ import { type ReactElement, type ReactNode, useState } from "react";
 import { Button } from "../../ui/Button.tsx";
 import { Notice } from "../../ui/Notice.tsx";
 import { PasswordField } from "../../ui/PasswordField.tsx";
-import { type ChangeFields, checkChange } from "./fields.ts";
+import { type ChangeFields, checkChange, PASSWORD_ADVICE } from "./fields.ts";
 import { Refused } from "./Refused.tsx";
 import { useForm } from "./useForm.ts";
 import { useRefusal } from "./useRefusal.ts";
@@ -50,7 +50,7 @@ export function ChangePasswordForm({ email, onSubmit }: ChangePasswordFormProps)
       <PasswordField
         label="New password"
         autoComplete="new-password"
-        hint="8 characters or more. A sentence is easy to remember."
+        hint={PASSWORD_ADVICE}
         error={errors.newPassword ?? refusedAt("password")}
         name="newPassword"
       />

@@ -45,6 +45,20 @@ const refuse =
   () =>
     Promise.reject(new ApiError(status, code, "Too common.", retryAfterMs));
 
+test.each([
+  ["login", "current-password"],
+  ["register", "new-password"],
+] as const)(
+  "S-PW-6: %s tells a password manager what it asks for",
+  async (kind, kindOfPassword) => {
+    await send(kind, { email: "", password: "" }, async () => {});
+
+    const named = (label: string): string =>
+      screen.getByLabelText<HTMLInputElement>(label).autocomplete;
+    expect([named("Email"), named("Password")]).toEqual(["username", kindOfPassword]);
+  },
+);
+
 test("sends what was typed, and to stay signed in unless told otherwise", async () => {
   const sent = await send(
     "login",
@@ -106,6 +120,12 @@ test("the server's reason against a weak password stands at the password", async
 
   const note = screen.getByLabelText("Password").getAttribute("aria-describedby") ?? "";
   expect(document.getElementById(note)?.textContent).toBe("Too common.");
+});
+
+test("S-PW-1: eight characters are asked for, fifteen are advised", async () => {
+  await send("register", { email: "ada@example.org", password: "seven77" }, async () => {});
+
+  expect(screen.getByText(/8 characters or more; with 15 it is hard to guess/)).toBeDefined();
 });
 
 test("a password that is surely too short never leaves the page", async () => {

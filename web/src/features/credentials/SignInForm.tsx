@@ -3,7 +3,7 @@ import { Button } from "../../ui/Button.tsx";
 import { Checkbox } from "../../ui/Checkbox.tsx";
 import { PasswordField } from "../../ui/PasswordField.tsx";
 import { TextField } from "../../ui/TextField.tsx";
-import { checkLogin, checkRegistration, type SignInFields } from "./fields.ts";
+import { checkLogin, checkRegistration, PASSWORD_ADVICE, type SignInFields } from "./fields.ts";
 import { Refused } from "./Refused.tsx";
 import { useForm } from "./useForm.ts";
 import { useRefusal } from "./useRefusal.ts";
@@ -71,9 +71,7 @@ export function SignInForm({
         label="Password"
         autoComplete={kind === "login" ? "current-password" : "new-password"}
         autoFocus={email !== ""}
-        hint={
-          kind === "register" ? "8 characters or more. A sentence is easy to remember." : undefined
-        }
+        hint={kind === "register" ? PASSWORD_ADVICE : undefined}
         error={at("password")}
         name="password"
       />
