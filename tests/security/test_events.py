@@ -8,8 +8,8 @@ Source: docs/security.md, "Events" and S-LOG-1; OWASP Logging Vocabulary.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -375,8 +375,8 @@ async def test_s_log_1_an_operators_deeds_are_told(tmp_path: Path) -> None:
 # --- with the fact, or not at all --------------------------------------------------------------
 
 
-@contextmanager
-def refusing(url: str, table: str, verb: str) -> Iterator[None]:
+@asynccontextmanager
+async def refusing(url: str, table: str, verb: str) -> AsyncIterator[None]:
     """Have the database refuse a write: on PostgreSQL at the commit, when all has been written."""
     made = make_url(url)
     if made.get_backend_name() == "postgresql":
@@ -387,20 +387,24 @@ def refusing(url: str, table: str, verb: str) -> Iterator[None]:
             f"CREATE CONSTRAINT TRIGGER planted AFTER {verb} ON {table} DEFERRABLE INITIALLY "
             "DEFERRED FOR EACH ROW EXECUTE FUNCTION planted()",
         ]
-        mend = f"DROP TRIGGER planted ON {table}"
+        mend = [f"DROP TRIGGER planted ON {table}"]
     else:
         engine = create_engine(made.set(drivername="sqlite"))
         plant = [
             f"CREATE TRIGGER planted BEFORE {verb} ON {table} "
             "BEGIN SELECT RAISE(ABORT, 'planted'); END"
         ]
-        mend = "DROP TRIGGER planted"
-    with engine.begin() as connection:
-        for line in plant:
-            connection.execute(text(line))
+        mend = ["DROP TRIGGER planted"]
+
+    def write(lines: list[str]) -> None:
+        with engine.begin() as connection:
+            for line in lines:
+                connection.execute(text(line))
+
+    # In a thread: it may wait for the table, which a transaction of this very loop may hold.
+    await asyncio.to_thread(write, plant)
     yield
-    with engine.begin() as connection:
-        connection.execute(text(mend))
+    await asyncio.to_thread(write, mend)
     engine.dispose()
 
 
@@ -449,7 +453,7 @@ async def test_s_log_1_neither_a_fact_without_its_event_nor_an_event_without_its
             before = server.rows(), await rows(auth)
 
             for broken, how in (("security_events", "INSERT"), (table, verb)):
-                with refusing(database_url, broken, how):
+                async with refusing(database_url, broken, how):
                     await deed(flow)
 
                 assert (server.rows(), await rows(auth)) == before, (deed.__name__, broken)

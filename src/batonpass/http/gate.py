@@ -146,9 +146,10 @@ async def refresh(edge: Edge, scope: Scope, head: Head, body: bytes, origin: str
         origin: Where it was sent.
     """
     arrived = edge.service.clock.now()
-    cookies, visit = edge.cookies_at(origin), edge.visit(scope)
+    cookies = edge.cookies_at(origin)
     text = None
     try:
+        visit = edge.visit(scope)
         require_json(scope, body)
         text, transport = _presented(edge, head, body, cookies)
         answer = await edge.service.rotate_refresh_token(text, transport, visit, arrived)
