@@ -17,7 +17,7 @@ BROWSERS = min(CORES, 2)
 # What an app meets of us, and all that wants SQLAlchemy 2.0.
 ON_THE_OLDEST = (
     "tests/test_plugin.py::test_the_gate_and_the_ordinary_route_answer_alike",
-    "tests/test_plugin.py::test_no_handler_sees_the_refresh_cookie",
+    "tests/test_plugin.py::test_s_cookie_1_no_handler_sees_the_refresh_cookie",
     "tests/test_plugin.py::test_sign_in_starts_a_session_without_a_password",
     "tests/test_plugin_users.py::test_any_condition_on_the_users_row_says_who_is_active",
     "tests/test_plugin_users.py::test_tokens_carry_what_the_app_says_until_it_says_something_else",

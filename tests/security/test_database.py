@@ -25,6 +25,7 @@ from batonpass.refresh_tokens import (
     encode,
 )
 from batonpass.server.app import build_auth
+from batonpass.server.engines import dispose
 from batonpass.server.models import metadata
 from batonpass.server.users import User
 from tests.support.clocks import Clock
@@ -118,6 +119,7 @@ async def test_s_rt_2_nothing_that_stands_anywhere_in_a_dump_is_a_key(database_u
                     assert await what_becomes_of(sent_too) == "token_invalid"
                     tries += 1
         await auth.stop()
+        await dispose(auth.database.engine)
 
         assert {name for name, rows in dump.items() if rows} >= {
             "refresh_tokens", "security_events", "signing_keys", "throttle", "users"
