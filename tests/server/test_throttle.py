@@ -305,7 +305,12 @@ def test_forty_at_once_take_ten_places(engine: Engine) -> None:
     assert sum(isinstance(place, Place) for place in taken) == 10
 
 
-def test_buckets_that_cross_never_deadlock(engine: Engine) -> None:
+@pytest.mark.parametrize("takes_between_purges", [throttle.TAKES_BETWEEN_PURGES, 1])
+def test_buckets_that_cross_never_deadlock(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, takes_between_purges: int
+) -> None:
+    monkeypatch.setattr(throttle, "MAX_ROWS", 1)
+    monkeypatch.setattr(throttle, "TAKES_BETWEEN_PURGES", takes_between_purges)
     failures = Throttle(KEY, login=LoginLimits.parse("pair=9999/1h,address=9999/1h"))
 
     def knock(number: int) -> None:

@@ -267,9 +267,16 @@ class Throttle:
     def _take(
         self, connection: Connection, buckets: Sequence[_Counted], now: datetime
     ) -> Place | Refusal:
+        place = self._take_all(connection, buckets, now)
         self._takes += 1
         if self._takes % TAKES_BETWEEN_PURGES == 0:
+            # Last: it waits for nobody, and whoever waits for what it deletes waits for no place.
             purge(connection, now, max_rows=MAX_ROWS)
+        return place
+
+    def _take_all(
+        self, connection: Connection, buckets: Sequence[_Counted], now: datetime
+    ) -> Place | Refusal:
         taken: list[tuple[bytes, datetime]] = []
         filled: list[Bucket] = []
         for counted in buckets:
