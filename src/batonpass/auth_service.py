@@ -23,7 +23,7 @@ from batonpass.errors import (
 from batonpass.events import TELLS_OF_A_ROTATION, EventName, SecurityEvent
 from batonpass.family import Ending, Verdict
 from batonpass.keys import KeyRotation, Keys
-from batonpass.logins import Guard, Logins, NewLogin
+from batonpass.logins import EventsOf, Guard, Logins, NewLogin
 from batonpass.policy import Policy
 from batonpass.refresh_tokens import SECRET_BYTES, RefreshToken, Transport, digest
 from batonpass.refusals import raise_unless_answered, session_revoked
@@ -113,7 +113,7 @@ class AuthService:
         actor: str | None = None,
         auth_time: datetime | None = None,
         guard: Guard | None = None,
-        events: Sequence[SecurityEvent] = (),
+        events_of: EventsOf | None = None,
         within: CallersTransaction | None = None,
     ) -> TokenAnswer:
         """Start a family for a user who has just logged in: its refresh token of generation 0.
@@ -131,7 +131,7 @@ class AuthService:
             auth_time: When they proved who they are; None: now.
             guard: Asked once the user's row is locked, whether the login still holds: a password
                 change or a disabling may have overtaken it (S-SES-3).
-            events: What else the login tells, in the same transaction.
+            events_of: Says what else the login tells; asked in its transaction.
             within: The caller's transaction, which the login is a part of; None: one of its own.
 
         Raises:
@@ -153,7 +153,7 @@ class AuthService:
             actor=actor,
             auth_time=auth_time,
             guard=guard,
-            events=events,
+            events_of=events_of,
         )
 
         def work(connection: Connection) -> tuple[StoredFamily, Changes]:

@@ -21,6 +21,7 @@ from batonpass.visits import Visit
 ACTS_FOR = timedelta(hours=1)  # somebody in a user's name
 
 Guard = Callable[[Connection], bool]
+EventsOf = Callable[[Connection], Sequence[SecurityEvent]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class NewLogin:
         actor: Who acts in the user's name.
         auth_time: When they proved who they are; None: now.
         guard: Says whether it still holds.
-        events: What else it tells.
+        events_of: Says what else it tells.
     """
 
     user_id: object
@@ -51,7 +52,7 @@ class NewLogin:
     actor: str | None
     auth_time: datetime | None
     guard: Guard | None
-    events: Sequence[SecurityEvent]
+    events_of: EventsOf | None
 
 
 class Logins:
@@ -93,7 +94,8 @@ class Logins:
             origin=login.visit.origin,
         )
         self._store.insert(connection, stored)
-        changes.events += login.events
+        if login.events_of is not None:
+            changes.events += login.events_of(connection)
         created = login.visit.event(EventName.SESSION_CREATED, stored, now)
         if login.actor is not None:
             created = replace(created, details={**created.details, "actor": login.actor})

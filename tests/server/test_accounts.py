@@ -179,7 +179,7 @@ async def test_s_thr_2_failures_from_everywhere_leave_the_owners_home_open(
     accounts = _accounts(house.service, house.passwords, limits=LoginLimits())
     user = await accounts.log_in(EMAIL, PASSWORD, HOME)
     await house.service.create_refresh_token(
-        user.id, HOME, events=[await accounts.success_event(user, HOME)]
+        user.id, HOME, events_of=lambda connection: [accounts.success_event(connection, user, HOME)]
     )
     house.told.clear()
 

@@ -4,7 +4,7 @@ Source: RFC 6749 §4.3.2 (the form).
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, cast, get_type_hints
@@ -13,10 +13,9 @@ from fastapi import Depends, Form, Request, Response
 
 from batonpass.added_claims import ClaimsOf
 from batonpass.errors import ConfigurationError, InvalidCredentialsError, RefreshTokenInvalidError
-from batonpass.events import SecurityEvent
 from batonpass.http.answers import token_answer
 from batonpass.http.edge import Edge
-from batonpass.logins import Guard
+from batonpass.logins import EventsOf, Guard
 from batonpass.storage.callers import CallersTransaction
 
 LogIn = Callable[..., Awaitable[Response]]
@@ -108,7 +107,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
     actor: str | None = None,
     auth_time: datetime | None = None,
     within: CallersTransaction | None = None,
-    events: Sequence[SecurityEvent] = (),
+    events_of: EventsOf | None = None,
 ) -> Response:
     """Start the session of a user who has proved who they are, and answer with its tokens."""
     scope = request.scope
@@ -122,7 +121,7 @@ async def finish_login(  # noqa: PLR0913 - what a login may carry, by keyword
         actor=actor,
         auth_time=auth_time,
         guard=guard,
-        events=events,
+        events_of=events_of,
         within=within,
     )
     return token_answer(edge.cookies(scope), answer)

@@ -372,7 +372,7 @@ class Accounts:
             event = self._event(EventName.REGISTER_ON_EXISTING, user.id, visit)
             await self._service.record(event)
 
-    async def success_event(self, user: User, visit: Visit) -> SecurityEvent:
+    def success_event(self, connection: Connection, user: User, visit: Visit) -> SecurityEvent:
         """Tell that a login succeeded: the throttle knows the place from now on.
 
         After wrong passwords it is another event, for its user may not have been the one who
@@ -380,9 +380,7 @@ class Accounts:
         """
         events = self._service.store.tables.security_events
         since = self._service.clock.now() - FAILURES_COUNT_FOR
-        failures = await self._service.database.read(
-            lambda connection: failures_before_login(connection, events, user.id, since)
-        )
+        failures = failures_before_login(connection, events, user.id, since)
         if not failures:
             return self._event(EventName.LOGIN_SUCCEEDED, user.id, visit)
         details: Details = {"failures": failures}
@@ -414,10 +412,9 @@ def failures_before_login(
     # One look for the last login, by the index of logins, and one at the failures since: to ask of
     # each failure whether a login came later would let an attacker's thousands slow its owner's.
     logins = [literal(name.value, literal_execute=True) for name in LOGIN_SUCCESSES]
-    last = connection.scalar(select(func.max(events.at)).where(*recent, events.event.in_(logins)))
-    failures = [*recent, events.event == EventName.LOGIN_FAILED]
-    if last is not None:
-        failures.append(events.at > last)
+    login = select(func.max(events.at)).where(*recent, events.event.in_(logins)).scalar_subquery()
+    after = func.coalesce(login, literal(since, events.at.type))
+    failures = (*recent, events.event == EventName.LOGIN_FAILED, events.at > after)
     return connection.scalar(select(func.count()).where(*failures)) or 0
 
 

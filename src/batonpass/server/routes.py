@@ -128,7 +128,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
             user.id,
             form.remember,
             guard=lambda connection: users.lock_unchanged(connection, user),
-            events=[await accounts.success_event(user, visit)],
+            events_of=lambda connection: [accounts.success_event(connection, user, visit)],
         )
 
     @router.get("/me", summary="Who you are", response_model=Me, responses=refusals(401, 503))
