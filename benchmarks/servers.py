@@ -35,19 +35,25 @@ class Server:
 
 
 @contextmanager
-def batonpass(database_url: str, algorithm: str = "HS256", *, workers: int = 1) -> Iterator[Server]:
-    """Run `batonpass serve` in production's settings."""
+def batonpass(
+    database_url: str,
+    algorithm: str = "HS256",
+    *,
+    workers: int = 1,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Run `batonpass serve` in production's settings, and those that are named."""
     port = _free_port()
     program = str(Path(sys.executable).with_name("batonpass"))
     command = [program, "serve", f"--port={port}", f"--workers={workers}"]
-    settings = {
+    production = {
         "BATONPASS_ENVIRONMENT": "production",
         "BATONPASS_DATABASE_URL": database_url,
         "BATONPASS_SECRET_KEY": SECRET,
         "BATONPASS_PUBLIC_URL": PUBLIC_URL,
         "BATONPASS_JWT_ALGORITHM": algorithm,
     }
-    with _running(command, port, settings) as server:
+    with _running(command, port, production | dict(settings or {})) as server:
         yield server
 
 

@@ -43,15 +43,21 @@ class Stage:
         sessions: int = SESSIONS,
         keep: int | None = CLIENTS,
         workers: int = 1,
+        settings: Mapping[str, str] | None = None,
     ) -> Running:
-        """Run `batonpass serve` on a new database with so many sessions; `keep` are to be used."""
+        """Run `batonpass serve` on a new database with so many sessions; `keep` are to be used.
+
+        Settings are what `batonpass serve` has beside those of production.
+        """
         database = sqlite() if on_sqlite else self.postgres.database()
         url = self._stack.enter_context(database)
         kept = seed(url, sessions, keep=keep)
         if not on_sqlite:  # what the bulk left behind is no part of what is measured
             self.postgres.ask("VACUUM ANALYZE", url)
             self.postgres.ask("CHECKPOINT")
-        server = self._stack.enter_context(servers.batonpass(url, algorithm, workers=workers))
+        server = self._stack.enter_context(
+            servers.batonpass(url, algorithm, workers=workers, settings=settings)
+        )
         return Running(server=server, url=url, sessions=kept, on_sqlite=on_sqlite)
 
     def serve_app(

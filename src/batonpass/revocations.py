@@ -100,7 +100,9 @@ class Revocations:
     async def _poll(self) -> None:
         started = self._clock.monotonic()
         self._floor = self._floor_at(started)
-        revoked, last_seq, not_before, database_now = await self._database.read(self._read)
+        revoked, last_seq, not_before, database_now = await self._database.read(
+            self._read, ahead=True
+        )
         if database_now is not None:
             self._clock.follow(database_now)
         if last_seq < self._floor:
@@ -108,7 +110,7 @@ class Revocations:
             # purged rows again, purged them all.
             self._floor = 0
             self._marks.clear()
-            revoked, *_ = await self._database.read(self._read)
+            revoked, *_ = await self._database.read(self._read, ahead=True)
         for one in revoked:
             self._learn(one.family_id, _Ended(started, one.at, one.reason))
         self._forget_what_is_over(started)

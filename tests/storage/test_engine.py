@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -111,6 +112,56 @@ async def test_fifty_writers_at_once_all_come_through(database: Database) -> Non
     await asyncio.gather(*[database.write(insert_one(number)) for number in range(50)])
 
     assert await database.read(count) == 50
+
+
+# --- Who waits for whom ------------------------------------------------------------------------
+
+
+async def begun_in_order(database: Database) -> list[str]:
+    """Have a refresh come after five hundred logins, all at once."""
+    begun: list[str] = []
+
+    def work(name: str, connection: Connection) -> None:
+        begun.append(name)
+        connection.execute(text("SELECT 1"))
+
+    logins = [partial(work, "login")] * 250
+    await asyncio.gather(
+        *[database.write(login) for login in logins],
+        *[database.read(login) for login in logins],
+        database.write(partial(work, "refresh"), ahead=True),
+    )
+    return begun
+
+
+async def test_a_refresh_waits_for_a_few_of_the_logins_that_wait(database: Database) -> None:
+    begun = await begun_in_order(database)
+
+    assert begun.count("login") == 500
+    assert begun.index("refresh") <= 20
+
+
+async def test_who_waits_too_long_in_line_is_told_and_never_begins(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(build_engine(sqlite_url))
+    go_on = threading.Event()
+    begun: list[int] = []
+
+    def hang(number: int, _connection: Connection) -> None:
+        begun.append(number)
+        go_on.wait(30)
+
+    monkeypatch.setattr(engine_module, "PATIENCE_SECONDS", 0.2)
+    works = [database.write(partial(hang, number)) for number in range(50)]
+    outcomes = await asyncio.gather(*works, return_exceptions=True)
+    go_on.set()
+    await database.aclose()
+    await dispose(database.engine)
+
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailableError}
+    assert begun == list(range(len(begun)))
+    assert len(begun) < 10
 
 
 # --- What is an outage, and what a bug ---------------------------------------------------------
@@ -279,6 +330,7 @@ async def test_the_same_story_on_every_driver(request: pytest.FixtureRequest, dr
         )
         await house.service.settling.write()
 
+        assert (await begun_in_order(house.database)).index("refresh") <= 20
         assert len({answer.refresh_token for answer in answers}) == 10
         assert len(sessions) == 10
         assert await what_becomes_of(tabs[0].refresh()) == "refresh_revoked (revoked)"

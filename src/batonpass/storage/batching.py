@@ -121,14 +121,14 @@ class Transaction:
             self.store.limit_lock_wait(connection, LOCK_WAIT_MS)
             return self.store.free(connection, families)
 
-        return set(families) - await self.database.write(work)
+        return set(families) - await self.database.write(work, ahead=True)
 
     async def run(
         self, requests: Sequence[Request], lock_wait_ms: int
     ) -> tuple[list[Outcome], Changes]:
         """Lock the requests' families, rule on each, write what changed, commit."""
         return await self.database.write(
-            lambda connection: self._work(connection, requests, lock_wait_ms)
+            lambda connection: self._work(connection, requests, lock_wait_ms), ahead=True
         )
 
     def _work(

@@ -3,7 +3,7 @@
 All our statements are written once, as plain functions of a `sqlalchemy.Connection`. This module
 runs them: greenlet-adapted on an async engine, in threads of its own on a sync one. An unreachable
 database becomes `StoreUnavailableError`; a deadlock or a stale pooled connection is tried once
-more.
+more. Refreshes go ahead of all else: however many logins wait for a connection, theirs is free.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from threading import Lock
 from typing import Any, Generic, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
@@ -27,7 +28,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import SingletonThreadPool, StaticPool
+from sqlalchemy.pool import QueuePool, SingletonThreadPool, StaticPool
 
 from batonpass.errors import ConfigurationError, StoreUnavailableError
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 # A database that hangs (its host is gone, its disk is stuck) is away, too: what was begun is left
 # to itself, whoever waits for it is told. Longer than a row may stay locked.
 PATIENCE_SECONDS = 10.0
-_THREADS = 4
+_THREADS = 4  # a sync engine has these, and one more
 
 # deadlock_detected, serialization_failure; 0A000: a migration has made a cached plan invalid
 _TRY_AGAIN = frozenset({"40P01", "40001", "0A000"})
@@ -86,35 +87,48 @@ class Database:
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             WeakKeyDictionary()
         )
+        # Where all line up who are not ahead.
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
         self._under_way: set[asyncio.Task[object]] = set()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, ahead: bool = False) -> T:
         """Run `work` in a transaction and commit it; a cancelled caller does not cancel it.
+
+        Args:
+            work: Its statements.
+            ahead: Wait for nobody who is not.
 
         Raises:
             StoreUnavailableError: The database cannot be reached, or is not answering.
             RowLockedError: A row stayed locked longer than the transaction's `lock_timeout`.
         """
         transaction = _Transaction(work, takes_write_lock=self.dialect == "sqlite")
-        return await self._wait_for(self._run(transaction))
+        return await self._wait_for(partial(self._run, transaction), ahead=ahead)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T], *, ahead: bool = False) -> T:
         """Run `work` in a transaction that only reads.
+
+        Args:
+            work: Its statements.
+            ahead: Wait for nobody who is not.
 
         Raises:
             StoreUnavailableError: The database cannot be reached, or is not answering.
         """
-        return await self._wait_for(self._run(_Transaction(work, reads_only=True)))
+        transaction = _Transaction(work, reads_only=True)
+        return await self._wait_for(partial(self._run, transaction), ahead=ahead)
 
     async def run_alone(self, statement: str, *arguments: object) -> list[Sequence[Any]]:
-        """Run one statement that is a transaction by itself; on asyncpg only.
+        """Run one statement that is a transaction by itself, ahead of others; on asyncpg only.
 
         Raises:
             ConnectionLostError: Its answer is lost, or it never got there; it is not tried again.
             StoreUnavailableError: The database cannot be reached, or is not answering.
             RowLockedError: A row stayed locked longer than the `lock_timeout` that it set.
         """
-        return await self._wait_for(self._run_alone(statement, arguments))
+        return await self._wait_for(partial(self._run_alone, statement, arguments), ahead=True)
 
     @property
     def is_lent_a_connection(self) -> bool:
@@ -148,22 +162,42 @@ class Database:
     def _make_threads(self) -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
         """Make the threads of a sync engine: those that write, and those that read."""
         # SQLite has one writer: a queue in front of it beats its busy-wait.
-        count = 1 if self.dialect == "sqlite" else _THREADS
+        count = 1 if self.dialect == "sqlite" else _THREADS + 1
         writers = ThreadPoolExecutor(count, thread_name_prefix="batonpass-write")
         if self._shares_one:
             return writers, writers
         return writers, ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
 
-    async def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _wait_for(self, work: Callable[[], Coroutine[Any, Any, T]], *, ahead: bool) -> T:
+        queue = None if ahead else self._queue()
+        if queue is not None:
+            await self._line_up(queue)
         # A task of its own: whoever asked may go or lose patience, what was begun is finished.
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work())
         self._under_way.add(task)
         task.add_done_callback(self._finished)
+        if queue is not None:
+            task.add_done_callback(lambda _: queue.release())
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         if not done:
             logger.warning("database_unavailable", extra={"why": "no answer"})
             raise StoreUnavailableError
         return task.result()
+
+    async def _line_up(self, queue: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await queue.acquire()
+        except TimeoutError:
+            logger.warning("database_unavailable", extra={"why": "too many wait"})
+            raise StoreUnavailableError from None
+
+    def _queue(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = asyncio.Semaphore(_places_of_others(self.engine))
+        return queue
 
     def _finished(self, task: "asyncio.Task[object]") -> None:
         self._under_way.discard(task)
@@ -234,6 +268,17 @@ class Database:
 
     def _turn_of_all(self) -> asyncio.Lock:
         return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
+def _places_of_others(engine: Engine | AsyncEngine) -> int:
+    """Return how many transactions that are not ahead are under way at once.
+
+    Fewer than there are connections or threads: one stays free for those that are.
+    """
+    pool = engine.pool
+    if isinstance(engine, AsyncEngine) and isinstance(pool, QueuePool) and pool.size() > 0:
+        return max(1, pool.size() - 1)
+    return _THREADS
 
 
 async def _driver_connection(connection: AsyncConnection) -> Any:  # asyncpg carries no types

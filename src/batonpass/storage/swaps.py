@@ -193,7 +193,7 @@ class Swaps:
         moments = _Moments.of(now, self._policy)
         if self._database.dialect == "sqlite":
             grants = await self._database.write(
-                lambda connection: self._swap_on_sqlite(connection, spent, moments)
+                lambda connection: self._swap_on_sqlite(connection, spent, moments), ahead=True
             )
         else:
             grants = await self._swap_on_postgresql(spent, moments, lock_wait_ms)
