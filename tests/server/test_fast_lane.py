@@ -85,6 +85,7 @@ async def test_without_a_cookie_both_ways_refuse_alike(server: Server) -> None:
         ("GET", "/auth/refresh", [], False),
         ("POST", "/auth/refresh/", [], False),
         ("POST", "/auth/logout", [], False),
+        ("POST", "/auth/token", [], False),
         ("GET", "/", [], False),
     ],
 )
@@ -96,8 +97,8 @@ async def test_what_takes_the_lane(
         scope = {"type": "http", "method": method, "path": path, "headers": headers}
 
         assert lane is not None
-        assert lane.takes(scope) is taken
-        assert not lane.takes({**scope, "type": "websocket"})
+        assert (lane.way_of(scope) is not None) is taken
+        assert lane.way_of({**scope, "type": "websocket"}) is None
 
 
 async def test_a_page_of_another_origin_goes_through_cors(sqlite_url: str) -> None:

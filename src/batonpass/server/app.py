@@ -18,6 +18,7 @@ from batonpass.keys import Keys
 from batonpass.plugin import Batonpass
 from batonpass.server import migrations
 from batonpass.server.accounts import Accounts, MailConfirmation
+from batonpass.server.admission import Admission
 from batonpass.server.api_docs import docs_route
 from batonpass.server.cors import Cors, OnRefused
 from batonpass.server.engines import build_engine, dispose
@@ -118,7 +119,8 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None if settings.is_production else "/openapi.json",
     )
-    app.include_router(build_router(auth, accounts))
+    admission = Admission(passwords.places)
+    app.include_router(build_router(auth, accounts, admission))
     app.include_router(build_health(_readiness(auth)))
     auth.install(app)
     if isinstance(registration, MailConfirmation):
@@ -142,7 +144,9 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         auth.edge.refusals.tell_event(EventName.CORS_REFUSED, auth.edge.visit(scope), told)
 
     _add_middlewares(app, settings, rules, on_foreign_origin)
-    app.fast_lane = FastLane(auth.edge, rules, answers_origins=bool(settings.cors_origins))
+    app.fast_lane = FastLane(
+        auth.edge, rules, admission, answers_origins=bool(settings.cors_origins)
+    )
     return app
 
 

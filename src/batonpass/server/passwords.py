@@ -120,7 +120,11 @@ def _own_names(email: EmailAddress) -> set[str]:
 
 
 class PasswordHasher:
-    """Hashes passwords, one a core at a time, and remembers none."""
+    """Hashes passwords, one a core at a time, and remembers none.
+
+    Attributes:
+        places: How many may be in its hands at once, in threads and in the queue.
+    """
 
     def __init__(self, threads: int | None = None) -> None:
         """Start with this process' share of the cores; no thread runs before the first password."""
@@ -128,7 +132,8 @@ class PasswordHasher:
         self._executor = ThreadPoolExecutor(
             threads, thread_name_prefix="batonpass-password", initializer=_step_back
         )
-        self._places = threading.BoundedSemaphore(threads * (1 + QUEUE_PER_THREAD))
+        self.places = threads * (1 + QUEUE_PER_THREAD)
+        self._free = threading.BoundedSemaphore(self.places)
         self._argon2 = Argon2Hasher(
             time_cost=ARGON2_ITERATIONS,
             memory_cost=ARGON2_MEMORY_KIB,
@@ -182,16 +187,16 @@ class PasswordHasher:
             return False, None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
+        if not self._free.acquire(blocking=False):
             raise BusyError(retry_after=_BUSY_RETRY_AFTER_SECONDS)
         try:
             future: Future[T] = self._executor.submit(work)
         except BaseException:
-            self._places.release()
+            self._free.release()
             raise
         # Called when it is done and when it was cancelled in the queue: a caller who leaves takes
         # the place along, unless a thread has begun; then its end frees it.
-        future.add_done_callback(lambda _: self._places.release())
+        future.add_done_callback(lambda _: self._free.release())
         return await asyncio.wrap_future(future)
 
 

@@ -16,6 +16,7 @@ from batonpass.http.routes import AuthRoute, GatedRoute, refusals
 from batonpass.plugin import Batonpass
 from batonpass.server import users
 from batonpass.server.accounts import Accounts
+from batonpass.server.admission import Admission, bounded_by
 from batonpass.server.users import User
 
 _CREATED = 201
@@ -78,13 +79,14 @@ class Readiness(Protocol):
         """Whether the database is reachable and migrated."""
 
 
-def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
-    """Make the account routes."""
+def build_router(auth: Batonpass[User], accounts: Accounts, admission: Admission) -> APIRouter:
+    """Make the account routes; those that hash share the places of an admission."""
     edge = auth.edge
     router = APIRouter(prefix=edge.prefix, tags=["account"], route_class=GatedRoute)
+    hashing = APIRouter(route_class=bounded_by(admission))
     Signed = Annotated[Claims, Depends(auth.claims)]  # noqa: N806 - a type
 
-    @router.post(
+    @hashing.post(
         "/register",
         summary="Create an account",
         status_code=_CREATED,
@@ -113,7 +115,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         user = await accounts.finish_registration(form.token, edge.visit(request.scope))
         return JsonResponse(_account(user).model_dump(mode="json"), status_code=_CREATED)
 
-    @router.post(
+    @hashing.post(
         "/token",
         summary="Log in",
         response_model=schemas.Token,
@@ -137,7 +139,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         content = Me(**_account(user).model_dump(), session_id=str(found.family_id))
         return JsonResponse(content.model_dump(mode="json"))
 
-    @router.post(
+    @hashing.post(
         "/confirm",
         summary="Give your password again",
         response_model=schemas.Token,
@@ -147,7 +149,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         answer = await accounts.confirm(found, form.password, edge.visit(request.scope))
         return token_answer(edge.cookies(request.scope), answer)
 
-    @router.post(
+    @hashing.post(
         "/password",
         summary="Change your password; every other session ends",
         response_model=schemas.Token,
@@ -159,6 +161,7 @@ def build_router(auth: Batonpass[User], accounts: Accounts) -> APIRouter:
         )
         return token_answer(edge.cookies(request.scope), answer)
 
+    router.include_router(hashing)
     return router
 
 

@@ -185,6 +185,9 @@ class Database:
         return task.result()
 
     async def _line_up(self, queue: asyncio.Semaphore) -> None:
+        if not queue.locked():
+            await queue.acquire()  # at once
+            return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await queue.acquire()
