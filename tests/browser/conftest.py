@@ -17,7 +17,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Sites that are not there, for tests in which pages of several meet (test_hostile_pages.py).
+    # Sites that are not there, for tests in which pages of several meet (sites/).
     f"--host-resolver-rules=MAP *.example.test {HOST}, MAP attacker.test {HOST}",
     *(("--no-sandbox",) if os.geteuid() == 0 else ()),
 )

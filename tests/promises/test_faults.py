@@ -10,9 +10,11 @@ import resource
 import socket
 import sqlite3
 import struct
+import subprocess
+import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +32,15 @@ from tests.support import processes
 from tests.support.clocks import Clock
 from tests.support.live_server import listening, until
 from tests.support.postgres import PostgresServer, fresh_database
-from tests.support.servers import EMAIL, PASSWORD, a_server, log_in, login_json, settings_of
+from tests.support.servers import (
+    EMAIL,
+    PASSWORD,
+    a_server,
+    log_in,
+    login_json,
+    refusal,
+    settings_of,
+)
 
 A_REFRESH = timedelta(seconds=31)  # longer than grace: what was lost is recovered, not repeated
 CUT_EVERY = int(os.environ.get("CUT_EVERY", "30"))  # bytes of an answer; 1: every one of them
@@ -38,7 +48,10 @@ CLIENTS = 12
 KILLS = 3
 PATIENCE_SECONDS = 20  # the first call waits until the server has started
 ROOM_BYTES = 256 * 1024
+AS_IT_WAS = 20  # refreshes before the disk is full
 UNAVAILABLE = 503
+MOUNT = ("mount", "-t", "tmpfs", "-o", "size=128m,mode=711", "tmpfs")
+UNMOUNT = ("umount", "--lazy")
 
 
 # --- the connection is cut ---------------------------------------------------------------------
@@ -240,6 +253,74 @@ def no_room(server: processes.ServerProcess, files: tuple[Path, ...]) -> Iterato
         yield
     finally:
         process.rlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_full_disk_under_postgresql_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """PostgreSQL itself stops when it cannot write its log, and is started when there is room."""
+    with (
+        small_disk(tmp_path / "disk") as disk,
+        # segments of 1 MiB: the next one is soon needed
+        PostgresServer(folder=disk, initdb=["--wal-segsize=1"]) as postgres,
+        fresh_database(postgres.url) as url,
+    ):
+        async with a_server(url) as server:
+            client = await server.signed_in()
+            generation, refused = 0, list[httpx.Response]()
+            while len(refused) < 3:
+                if generation == AS_IT_WAS:
+                    fill(disk / "filler")
+                token = client.cookies["refresh_token"]
+                answer = await client.post("/auth/refresh")
+                if answer.status_code == httpx.codes.OK:
+                    generation = answer.json()["generation"]
+                    continue
+                refused.append(answer)
+                assert client.cookies["refresh_token"] == token
+                assert generation < 10_000, "it is never full"
+            ended = not postgres.runs
+            (disk / "filler").unlink()
+            if ended:
+                postgres.kill()
+                await asyncio.to_thread(postgres.start)
+
+            after: list[httpx.Response] = []
+
+            async def renewed() -> bool:
+                after.append(await client.post("/auth/refresh"))
+                return after[-1].status_code == httpx.codes.OK
+
+            await until(renewed)
+
+    assert {refusal(one) for one in refused} == {(UNAVAILABLE, "unavailable")}
+    assert all(int(one.headers["retry-after"]) >= 1 for one in refused)
+    assert generation >= AS_IT_WAS
+    assert after[-1].json()["generation"] == generation + 1, "what was answered counts, no more"
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Give a disk of its own, which can be full without anybody else's being so."""
+    folder.mkdir()
+    for above in folder.parents:  # PostgreSQL runs as somebody else
+        if above.is_relative_to(tempfile.gettempdir()) and above != Path(tempfile.gettempdir()):
+            above.chmod(0o711)
+    mounted = os.geteuid() == 0 and subprocess.run([*MOUNT, folder], check=False).returncode == 0
+    if not mounted:
+        pytest.skip("only root may mount a disk, and not everywhere")
+    try:
+        yield folder
+    finally:
+        subprocess.run([*UNMOUNT, folder], check=True)
+
+
+def fill(filler: Path) -> None:
+    """Write until there is no room."""
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(64 * 1024))
+    with filler.open("ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1024))
 
 
 # --- every connection to the database is taken -------------------------------------------------

@@ -1,7 +1,7 @@
 """Our cookies at the whole server: how long they last, how much they weigh, who touches them.
 
 Read beside tests/http/test_cookies.py (how they are read and written) and, for what a browser
-makes of them, tests/browser/test_hostile_pages.py.
+makes of them, tests/browser/sites/test_hostile_pages.py.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

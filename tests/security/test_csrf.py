@@ -1,7 +1,7 @@
 """Requests in somebody's name, at the whole server: S-CSRF-1, 2 and 4 to 6.
 
 Read beside tests/http/test_csrf.py (every pair of what a browser says), test_gate.py (A11 to A13 on
-each route) and tests/browser/test_hostile_pages.py (from pages that a browser has open).
+each route) and tests/browser/sites/test_hostile_pages.py (from pages that a browser has open).
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
 """The headers of every answer of the server: each route, each file, each refusal and fault.
 
-What they do in a browser: tests/browser/test_hostile_pages.py and test_attacked_pages.py.
+What they do in a browser: tests/browser/sites/test_hostile_pages.py and test_attacked_pages.py.
 """
 
 from pathlib import Path

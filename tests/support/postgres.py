@@ -18,7 +18,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -42,15 +42,24 @@ class PostgresServer:
     over stops and starts.
     """
 
-    def __init__(self, *, fsync: bool = True, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        fsync: bool = True,
+        settings: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        initdb: Sequence[str] = (),
+    ) -> None:
         """Create the cluster; `start` starts it.
 
         Args:
             fsync: Durable as PostgreSQL comes; False for tests that no crash interrupts.
             settings: Lines for postgresql.conf beside.
+            folder: Where its own is made; None: where temporary files belong.
+            initdb: What that program is told beside.
         """
         remove_leftovers()
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
         atexit.register(self.remove)
         _write_owner(self._folder)
         self._data = self._folder / "data"
@@ -63,7 +72,7 @@ class PostgresServer:
         self._port = _free_port()
         self._log = self._folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._initialise({} if fsync else NOT_DURABLE, settings or {})
+        self._initialise(initdb, {} if fsync else NOT_DURABLE, settings or {})
 
     @property
     def url(self) -> str:
@@ -105,6 +114,11 @@ class PostgresServer:
             self._process.wait(timeout=PATIENCE_SECONDS)
             self._process = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started and has not ended, by itself or otherwise."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """Kill every process of the server at once, as the kernel does for want of memory."""
         if self._process is not None:
@@ -143,7 +157,7 @@ class PostgresServer:
             return False
         return True
 
-    def _initialise(self, *settings: Mapping[str, str]) -> None:
+    def _initialise(self, options: Sequence[str], *settings: Mapping[str, str]) -> None:
         _run(
             self._programs / "initdb",
             f"--username={USER}",
@@ -152,6 +166,7 @@ class PostgresServer:
             "--locale=C",
             "--no-sync",
             f"--pgdata={self._data}",
+            *options,
             user=self._user,
             cwd=self._folder,
         )

@@ -24,6 +24,7 @@ from tests.support.live_server import EMAIL, HOST, PASSWORD, LiveServer
 APP, SIBLING, STRANGER, PARENT = (
     "app.example.test", "evil.example.test", "attacker.test", "example.test"
 )  # fmt: skip
+EVE = "eve@example.org"
 _PAGES = Path(__file__).parent.parent / "browser" / "hostile_pages"
 
 # On a page of the app's: what its client does, without the client.

@@ -1,14 +1,13 @@
 """Pages that mean harm, in a real browser: of another site, of a sibling, of no origin."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.support.live_server import EMAIL, PASSWORD, Exchange, until
 from tests.support.servers import rows_of
-from tests.support.sites import APP, PARENT, REFRESH, Sites, several_sites
+from tests.support.sites import APP, EVE, PARENT, REFRESH, Sites
 from tests.support.visits import (
     QUIET_PAGE,
     cookies,
@@ -22,32 +21,6 @@ REFRESH_TOKEN, SESSION_STATE = "__Host-Http-refresh_token", "__Host-session_stat
 FORGED = ("/auth/token", "/auth/refresh", "/auth/logout", "/auth/register")
 # What forge.html asks of each path, and its answer.
 FORGERIES = {"POST": (6, 403), "GET": (5, 405), "OPTIONS": (1, 405)}
-EVE = "eve@example.org"
-
-
-@pytest.fixture(scope="module")
-async def sites(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sites]:
-    """Serve the app and its neighbours; EMAIL and EVE have accounts."""
-    with several_sites(tmp_path_factory.mktemp("sites")) as sites:
-        await sites.server.register()
-        await sites.server.register(EVE)
-        yield sites
-
-
-@pytest.fixture(scope="module")
-async def context(browser: Browser, sites: Sites) -> AsyncIterator[BrowserContext]:
-    """Give a browser profile that is signed in to the app; no attack may end that."""
-    async with sites.signed_in(browser) as context:
-        yield context
-
-
-@pytest.fixture
-async def page(context: BrowserContext, sites: Sites) -> AsyncIterator[Page]:
-    """Open a tab; nothing has been asked yet."""
-    page = await context.new_page()
-    sites.server.wire.exchanges.clear()
-    yield page
-    await page.close()
 
 
 def forgeries(sites: Sites) -> list[Exchange]:

@@ -1,13 +1,13 @@
 """Our own pages in a real browser, with something smuggled in, and what they leave behind."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Route, expect
 
 from tests.support.live_server import EMAIL, PASSWORD, Exchange
-from tests.support.sites import Sites, several_sites
+from tests.support.sites import Sites
 from tests.support.visits import (
     QUIET_PAGE,
     cookies,
@@ -29,31 +29,6 @@ STORED = """async () => JSON.stringify([
   { ...localStorage }, { ...sessionStorage }, await indexedDB.databases(), await caches.keys(),
   document.cookie, window.name, history.state, document.documentElement.outerHTML,
 ])"""
-
-
-@pytest.fixture(scope="module")
-async def sites(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sites]:
-    """Serve the app and its neighbours; EMAIL has an account."""
-    with several_sites(tmp_path_factory.mktemp("sites")) as sites:
-        await sites.server.register()
-        yield sites
-
-
-@pytest.fixture(scope="module")
-async def context(browser: Browser, sites: Sites) -> AsyncIterator[BrowserContext]:
-    """Give a browser profile that is signed in to the app."""
-    async with sites.signed_in(browser) as context:
-        yield context
-
-
-@pytest.fixture
-async def page(context: BrowserContext, sites: Sites) -> AsyncIterator[Page]:
-    """Open a tab on a page of the app's without any script; nothing else has been asked."""
-    page = await context.new_page()
-    await page.goto("/blank")
-    sites.server.wire.exchanges.clear()
-    yield page
-    await page.close()
 
 
 # --- a whole visit -----------------------------------------------------------------------------
