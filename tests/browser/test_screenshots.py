@@ -22,6 +22,7 @@ from tests.support.visits import (
     fill_in_login,
     go_to,
     log_in,
+    log_out_button,
 )
 from tools.steps import ROOT
 
@@ -178,6 +179,11 @@ async def test_the_pages_inside(viewer: Viewer) -> None:
     await page.goto("/sessions/nobody-knows-it")
     await expect(page.get_by_role("heading", name="No such session")).to_be_visible()
     await viewer.picture("no-such-session")
+
+    await page.context.set_offline(True)
+    await log_out_button(page).click()
+    await expect(page.get_by_role("heading", name="You are logged out")).to_be_visible()
+    await viewer.picture("logged-out-offline")
 
 
 async def test_the_lab(viewer: Viewer) -> None:

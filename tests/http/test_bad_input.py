@@ -32,9 +32,11 @@ FOREIGN: Refused = (401, "refresh_invalid")
 NOBODY: Refused = (401, "invalid_credentials")
 
 
-@pytest.fixture
-async def server(sqlite_url: str) -> AsyncIterator[Server]:
-    async with a_server(sqlite_url) as server:
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """Serve all of this file: what is refused here changes nothing, as each test holds."""
+    database = tmp_path_factory.mktemp("bad-input") / "batonpass.db"
+    async with a_server(f"sqlite:///{database}") as server:
         yield server
 
 

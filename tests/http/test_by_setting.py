@@ -1,8 +1,10 @@
 """What an operator's settings change in the answers: cookies, CORS, how tokens travel."""
 
 import logging
+from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -256,18 +258,28 @@ def sentences(combination: dict[str, str]) -> str:
     return ", ".join(combination) or "nothing"
 
 
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """Serve what no setting changes."""
+    database = tmp_path_factory.mktemp("by-setting") / "batonpass.db"
+    async with a_server(f"sqlite:///{database}") as server:
+        yield server
+
+
 @pytest.mark.parametrize("said", COMBINATIONS, ids=sentences)
 @pytest.mark.parametrize("path", ["confirm", "password"])
 async def test_a15_a_session_of_cookies_never_moves_into_the_body(
-    sqlite_url: str, path: str, said: dict[str, str]
+    server: Server, path: str, said: dict[str, str]
 ) -> None:
     """A script in the page has the access token; it must not get the refresh token by it."""
     body = {"password": PASSWORD, "current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    async with a_server(sqlite_url) as server:
-        bearer = (await server.signed_in()).headers["Authorization"]
-        answer = await server.somebody().post(
-            f"/auth/{path}", json=body, headers={"Authorization": bearer, **said}
-        )
+    email = f"{uuid4().hex}@example.com"  # whose password may change
+    await server.a_user(email)
+    bearer = (await server.signed_in(email)).headers["Authorization"]
+
+    answer = await server.somebody().post(
+        f"/auth/{path}", json=body, headers={"Authorization": bearer, **said}
+    )
 
     assert answer.status_code == 200
     assert "refresh_token" not in answer.json()
@@ -277,12 +289,12 @@ async def test_a15_a_session_of_cookies_never_moves_into_the_body(
 
 @pytest.mark.parametrize("said", COMBINATIONS, ids=sentences)
 async def test_a15_a_refresh_by_cookie_answers_by_cookie(
-    sqlite_url: str, said: dict[str, str]
+    server: Server, said: dict[str, str]
 ) -> None:
-    async with a_server(sqlite_url) as server:
-        token = (await server.signed_in()).cookies["refresh_token"]
-        cookies = "; ".join(filter(None, [said.get("Cookie"), f"refresh_token={token}"]))
-        answer = await server.somebody().post("/auth/refresh", headers={**said, "Cookie": cookies})
+    token = (await server.signed_in()).cookies["refresh_token"]
+    cookies = "; ".join(filter(None, [said.get("Cookie"), f"refresh_token={token}"]))
+
+    answer = await server.somebody().post("/auth/refresh", headers={**said, "Cookie": cookies})
 
     assert answer.status_code == 200
     assert "bpr_" not in answer.text
@@ -291,15 +303,14 @@ async def test_a15_a_refresh_by_cookie_answers_by_cookie(
 
 @pytest.mark.parametrize("said", COMBINATIONS, ids=sentences)
 async def test_s_rt_10_a_token_in_a_body_is_taken_from_no_browser(
-    database_url: str, said: dict[str, str]
+    server: Server, said: dict[str, str]
 ) -> None:
-    async with a_server(database_url) as server:
-        native = server.somebody()
-        login = await log_in(native, headers={"X-Token-Transport": "body"})
-        token = {"refresh_token": login.json()["refresh_token"]}
-        before = server.rows()
-        answer = await server.somebody().post("/auth/refresh", json=token, headers=said)
-        after = server.rows()
+    native = server.somebody()
+    login = await log_in(native, headers={"X-Token-Transport": "body"})
+    token = {"refresh_token": login.json()["refresh_token"]}
+    before = server.rows()
+
+    answer = await server.somebody().post("/auth/refresh", json=token, headers=said)
 
     if said.keys() <= {"X-Token-Transport"}:
         assert answer.json()["generation"] == 1
@@ -307,7 +318,7 @@ async def test_s_rt_10_a_token_in_a_body_is_taken_from_no_browser(
         assert not set_cookies(answer)
     else:
         assert refusal(answer) == (401, "refresh_invalid")
-        assert after == before
+        assert server.rows() == before
 
 
 @pytest.mark.parametrize("path", ["confirm", "password"])

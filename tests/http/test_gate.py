@@ -19,9 +19,11 @@ CHANGING = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def server(sqlite_url: str) -> AsyncIterator[Server]:
-    async with a_server(sqlite_url, cors_origins=LISTED) as server:
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """Serve all of this file: what is refused here changes nothing, as each test holds."""
+    database = tmp_path_factory.mktemp("gate") / "batonpass.db"
+    async with a_server(f"sqlite:///{database}", cors_origins=LISTED) as server:
         yield server
 
 

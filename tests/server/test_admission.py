@@ -27,10 +27,10 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+async def server(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
     """Give a server that hashes one password at a time."""
     monkeypatch.setattr(passwords, "_own_cores", lambda: 1)
-    async with a_server(database_url, cors_origins=THEIRS) as server:
+    async with a_server(sqlite_url, cors_origins=THEIRS) as server:
         yield server
 
 
