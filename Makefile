@@ -9,7 +9,8 @@ setup: ## install everything into this folder; a second time is quick and harmle
 run: setup ## serve on http://localhost:8000 with SQLite
 	@exec .venv/bin/batonpass serve
 
-test: setup ## every test: Python on both databases, TypeScript, a real browser (ONLY=python|oldest|typescript|browser)
+test: ## every test: Python on both databases, TypeScript, a real browser (ONLY=python|oldest|typescript|browser)
+	@tools/python -m tools.setup $(if $(ONLY),,oldest)
 	@.venv/bin/python -m tools.test $(ONLY)
 
 check: setup ## lint, format, types, import layers, TypeScript, the documentation site, known vulnerabilities

@@ -7,13 +7,14 @@ whoever distributes the work.
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from anyio._backends._asyncio import TestRunner
 from hypothesis import settings
+from pydantic import ConfigDict, TypeAdapter
 
 from tests.support import postgres
 
@@ -57,8 +58,10 @@ def pytest_configure_node(node: "WorkerController") -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep nothing of a test that is over."""
-    config.stash.setdefault(servers, ExitStack()).enter_context(_collectable_runners())
+    """Keep nothing of a test that is over, and make nothing twice."""
+    stack = config.stash.setdefault(servers, ExitStack())
+    stack.enter_context(_collectable_runners())
+    stack.enter_context(_adapters_made_once())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -96,6 +99,31 @@ def _collectable_runners() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TestRunner, "__exit__", end_and_forget)
+        yield
+
+
+@contextmanager
+def _adapters_made_once() -> Iterator[None]:
+    """Have FastAPI make what reads and writes one type once, not for each route of each test's app.
+
+    A refusal's model stands at every status of every route: two thirds of what an app's start
+    takes, and there are hundreds of apps.
+    """
+    made: dict[object, TypeAdapter[Any]] = {}
+
+    def make(annotated: Any, *, config: ConfigDict | None = None) -> TypeAdapter[Any]:
+        kind, *metadata = get_args(annotated)
+        key = (kind, repr(metadata), repr(config))  # the type itself: others may have its name
+        try:
+            return made[key]
+        except TypeError:  # it has no hash
+            return TypeAdapter(annotated, config=config)
+        except KeyError:
+            return made.setdefault(key, TypeAdapter(annotated, config=config))
+
+    with pytest.MonkeyPatch.context() as patch:
+        with suppress(ImportError):  # the oldest FastAPI has it elsewhere
+            patch.setattr("fastapi._compat.v2.TypeAdapter", make)
         yield
 
 

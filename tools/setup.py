@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from tools import oldest
 from tools.steps import (
     NODE,
     PYTHON,
@@ -33,11 +35,14 @@ STATIC = ROOT / "src" / "batonpass" / "server" / "static"
 PIP = (PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--retries=2")
 
 
-def main() -> None:
-    """Do every step that is not done yet."""
+def main(names: Sequence[str] = ()) -> None:
+    """Do every step that is not done yet.
+
+    `make test` names "oldest", which it wants as well: it is installed beside the rest.
+    """
     started = time.monotonic()
     make_venv()
-    side_by_side(python_side, node_side)
+    side_by_side(python_side, node_side, *([oldest.install] if "oldest" in names else []))
     print(f"Batonpass is set up ({time.monotonic() - started:.1f} s).", flush=True)
 
 
@@ -219,4 +224,4 @@ def build() -> None:
 
 if __name__ == "__main__":
     with explained():
-        main()
+        main(sys.argv[1:])
