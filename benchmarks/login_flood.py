@@ -111,7 +111,7 @@ def _be_a_wave(port: int) -> None:
     peers = [socket.create_connection((HOST, port)) for _ in requests]
     selector = selectors.DefaultSelector()
     for peer in peers:
-        selector.register(peer, selectors.EVENT_READ)
+        selector.register(peer, selectors.EVENT_READ, peer)
     print("ready", flush=True)
     sys.stdin.read()
     time.sleep(0.5)  # the others' round has begun
@@ -120,7 +120,7 @@ def _be_a_wave(port: int) -> None:
     give_up = time.monotonic() + PATIENCE_SECONDS
     while selector.get_map() and time.monotonic() < give_up:
         for key, _ in selector.select(1):
-            peer = key.fileobj  # type: ignore[assignment]
+            peer = key.data
             print(peer.recv(4096)[9:12].decode() or "0")
             selector.unregister(peer)
             peer.close()

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from sqlalchemy import (
     Connection,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from batonpass.errors import ConfigurationError, StoreUnavailableError
 from batonpass.server.engines import build_engine
@@ -139,6 +140,27 @@ async def test_a_refresh_waits_for_a_few_of_the_logins_that_wait(database: Datab
 
     assert begun.count("login") == 500
     assert begun.index("refresh") <= 20
+
+
+@pytest.mark.parametrize("create", [create_engine, create_async_engine])
+async def test_who_hangs_leaves_a_small_pool_one_connection(
+    postgresql_url: str, create: Callable[..., Engine | AsyncEngine]
+) -> None:
+    url = postgresql_url.replace("postgresql://", "postgresql+psycopg://")
+    database = Database(create(url, pool_size=2, max_overflow=0))
+    with psycopg.connect(postgresql_url) as somebody:
+        somebody.execute("SELECT pg_advisory_xact_lock(1)")
+        hanging = [
+            asyncio.create_task(database.write(run("SELECT pg_advisory_xact_lock(1)")))
+            for _ in range(6)
+        ]
+        await asyncio.sleep(0)  # they are in line
+        await database.write(run("SELECT 1"), ahead=True)
+        assert not any(one.done() for one in hanging)
+        somebody.rollback()
+    await asyncio.gather(*hanging)
+    await database.aclose()
+    await dispose(database.engine)
 
 
 async def test_who_waits_too_long_in_line_is_told_and_never_begins(

@@ -87,7 +87,7 @@ def rows_of(database_url: str) -> Rows:
 def _migrate(database_url: str) -> None:
     """Bring an empty database up to date: the first by migrating it, the others as it became.
 
-    Alembic takes PostgreSQL's a sixth of a second each time, and there are hundreds.
+    Alembic takes PostgreSQL's a sixth of a second each time, and there are more than a hundred.
     """
     url = make_url(database_url)
     path = Path(url.database or "")
@@ -109,17 +109,20 @@ def _migrate_postgresql(database_url: str) -> None:
             connection.execute(";".join(_migrating).encode())
             return
 
+    done: list[str] = []
+
     def note(*call: Any) -> None:  # SQLAlchemy's six arguments
         _, _, statement, parameters, _, _ = call
         if statement.split()[0] in _CHANGES:
             assert not parameters, statement
-            _migrating.append(statement)
+            done.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
         migrations.upgrade(database_url)
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+    _migrating.extend(done)
 
 
 _CHANGES = frozenset({"ALTER", "COMMENT", "CREATE", "DELETE", "DROP", "INSERT", "UPDATE"})

@@ -5,7 +5,7 @@ and count there first, and refreshes wait among them, to be refused at the hashe
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -13,8 +13,7 @@ from batonpass.errors import BusyError
 from batonpass.http.answers import refusal
 from batonpass.http.edge import told
 from batonpass.http.routes import GatedRoute
-
-RETRY_AFTER_SECONDS: Final = 1
+from batonpass.server.passwords import BUSY_RETRY_AFTER_SECONDS
 
 
 class Admission:
@@ -35,7 +34,7 @@ class Admission:
 
     def refusal(self) -> BusyError:
         """Return what the next one is told."""
-        return BusyError(retry_after=RETRY_AFTER_SECONDS)
+        return BusyError(retry_after=BUSY_RETRY_AFTER_SECONDS)
 
     def enter(self) -> None:
         """Take a place.

@@ -42,7 +42,7 @@ _ARGON2_HASH_BYTES: Final = 32
 WORKERS_VARIABLE: Final = "WEB_CONCURRENCY"  # how many processes share the cores
 NICENESS: Final = 10
 QUEUE_PER_THREAD: Final = 8  # at 17.5 ms a hash the last in the queue waits 140 ms
-_BUSY_RETRY_AFTER_SECONDS: Final = 1
+BUSY_RETRY_AFTER_SECONDS: Final = 1
 _BCRYPT_MAX_BYTES: Final = 72  # bcrypt looks at no more
 _MAX_RAW_CHARACTERS: Final = 4 * MAX_PASSWORD_CHARACTERS  # NFC may shorten; this bounds its work
 
@@ -188,7 +188,7 @@ class PasswordHasher:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if not self._free.acquire(blocking=False):
-            raise BusyError(retry_after=_BUSY_RETRY_AFTER_SECONDS)
+            raise BusyError(retry_after=BUSY_RETRY_AFTER_SECONDS)
         try:
             future: Future[T] = self._executor.submit(work)
         except BaseException:

@@ -166,7 +166,7 @@ class Database:
         writers = ThreadPoolExecutor(count, thread_name_prefix="batonpass-write")
         if self._shares_one:
             return writers, writers
-        return writers, ThreadPoolExecutor(_THREADS, thread_name_prefix="batonpass-read")
+        return writers, ThreadPoolExecutor(_THREADS + 1, thread_name_prefix="batonpass-read")
 
     async def _wait_for(self, work: Callable[[], Coroutine[Any, Any, T]], *, ahead: bool) -> T:
         queue = None if ahead else self._queue()
@@ -279,9 +279,10 @@ def _places_of_others(engine: Engine | AsyncEngine) -> int:
     Fewer than there are connections or threads: one stays free for those that are.
     """
     pool = engine.pool
-    if isinstance(engine, AsyncEngine) and isinstance(pool, QueuePool) and pool.size() > 0:
-        return max(1, pool.size() - 1)
-    return _THREADS
+    if not isinstance(pool, QueuePool) or pool.size() == 0:  # as many connections as are asked for
+        return _THREADS
+    places = max(1, pool.size() - 1)
+    return places if isinstance(engine, AsyncEngine) else min(places, _THREADS)
 
 
 async def _driver_connection(connection: AsyncConnection) -> Any:  # asyncpg carries no types
